@@ -1,1 +1,15 @@
-//! Placeholder.
+//! Test support for the EMMA workspace; a development dependency only.
+#![deny(missing_docs)]
+
+pub mod candidates;
+pub mod golden;
+pub mod gradcheck;
+pub mod tolerance;
+
+/// The generator tests draw from.
+pub type TestRng = rand_chacha::ChaCha8Rng;
+
+/// A generator with a seed.
+pub fn rng(seed: u64) -> TestRng {
+    rand::SeedableRng::seed_from_u64(seed)
+}

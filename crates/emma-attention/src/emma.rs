@@ -1,0 +1,248 @@
+//! Steps 2 to 4 as one module.
+
+use candle_core::{DType, Tensor};
+use candle_nn::{Init, VarBuilder};
+use serde::{Deserialize, Serialize};
+
+use crate::attention::{AttentionScores, attention_scores};
+use crate::constraints::{
+    CouplingExponent, CouplingLimit, project_into, symmetric_part, symmetrize,
+};
+use crate::error::{Error, Result};
+use crate::importance::{Coldness, LogImportance, log_importance};
+use crate::modal_energy::{ModalEnergies, modal_energies};
+use crate::potential::{PotentialEnergies, corrected_potentials};
+use crate::self_energy::{SelfEnergies, self_energies};
+use crate::shared_energy::shared_energies;
+
+/// Shape and ranges of an [`Emma`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmmaConfig {
+    /// Number of modes M, at least 2. Default 2.
+    pub n_modes: usize,
+    /// Coldness ρ. Default 0.1.
+    pub coldness: Coldness,
+    /// Whether coupling exponents are tied. Default free.
+    pub coupling_exponent: CouplingExponent,
+    /// Bound of the coupling weights. Default `1/(M − 1)`.
+    pub coupling_limit: CouplingLimit,
+    /// Lower bound that training keeps the self-energy weights w_i above. Positive; default
+    /// 0.001. Since corrected potentials are at least e and biases at least 0, self-energies stay
+    /// positive.
+    pub minimum_self_weight: f64,
+}
+
+impl Default for EmmaConfig {
+    fn default() -> Self {
+        Self {
+            n_modes: 2,
+            coldness: Coldness::default(),
+            coupling_exponent: CouplingExponent::default(),
+            coupling_limit: CouplingLimit::default(),
+            minimum_self_weight: 1e-3,
+        }
+    }
+}
+
+impl EmmaConfig {
+    fn validate(&self) -> Result<()> {
+        if self.n_modes < 2 {
+            return Err(Error::TooFewModes {
+                found: self.n_modes,
+            });
+        }
+        // An upper bound too: a floor that f32 cannot hold would be infinite in the model.
+        if !(1e-30..=1e30).contains(&self.minimum_self_weight) {
+            return Err(Error::InvalidSetting {
+                name: "minimum_self_weight",
+                expected: "between 1e-30 and 1e30",
+                found: self.minimum_self_weight,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Energy-based multi-modal attention: from potential energies to weighted modes.
+///
+/// corrected potential → self-energy → shared and modal energy → importance → attention. What
+/// goes in are the modes and their potential energies, from any estimator; what comes out are the
+/// modes, each multiplied by its attention, for any network to go on with.
+///
+/// # Parameters
+/// Under the path of the `VarBuilder`, with first values: `self_weight` (1) and `self_bias` (0)
+/// `[M]`; `coupling_weight` (uniform within its limit) and `coupling_exponent` (0.5) `[M, M]`;
+/// `gain` (1) and `attention_bias` (0) `[1]`.
+///
+/// # Source
+/// Thesis chapter 5.
+#[derive(Debug, Clone)]
+pub struct Emma {
+    config: EmmaConfig,
+    minimum_potential: Tensor,
+    self_weight: Tensor,
+    self_bias: Tensor,
+    coupling_weight: Tensor,
+    coupling_exponent: Tensor,
+    gain: Tensor,
+    attention_bias: Tensor,
+}
+
+/// What [`Emma::forward`] knows about a batch.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EmmaOutput {
+    /// The modes, each multiplied by its attention; shapes as they came in.
+    pub weighted_modes: Vec<Tensor>,
+    /// Self-energies e_i, `[rows, modes]`.
+    pub self_energies: SelfEnergies,
+    /// Modal energies E_i, `[rows, modes]`.
+    pub modal_energies: ModalEnergies,
+    /// Logarithm of the importance α_i, `[rows, modes]`.
+    pub log_importance: LogImportance,
+    /// Attention β_i, `[rows, modes]`.
+    pub attention: AttentionScores,
+    /// Total energy, `[rows]`: the higher, the less to trust the prediction.
+    pub total_energy: Tensor,
+}
+
+impl Emma {
+    /// Takes the parameters from `vb`, drawing them if it can.
+    ///
+    /// # Shapes
+    /// - `minimum_potential`: `[modes]`, the lowest potential of each mode on clean training rows
+    ///   (see `emma_energy::lowest_energy`); a constant that training does not touch
+    ///
+    /// # Errors
+    /// [`Error::TooFewModes`], [`Error::InvalidSetting`], [`Error::ModeCountMismatch`] if
+    /// `minimum_potential` has another length; candle's if a stored tensor does not fit.
+    pub fn new(config: &EmmaConfig, minimum_potential: &Tensor, vb: &VarBuilder) -> Result<Self> {
+        config.validate()?;
+        let n_modes = config.n_modes;
+        if minimum_potential.dims() != [n_modes] {
+            return Err(Error::ModeCountMismatch {
+                expected: n_modes,
+                found: minimum_potential.elem_count(),
+                what: "the minimum potentials",
+            });
+        }
+        let limit = config.coupling_limit.bound(n_modes);
+        let square = (n_modes, n_modes);
+        let coupling = Init::Uniform {
+            lo: -limit,
+            up: limit,
+        };
+        let one = Init::Const(config.minimum_self_weight.max(1.));
+        Ok(Self {
+            config: *config,
+            minimum_potential: minimum_potential
+                .detach()
+                .to_dtype(vb.dtype())?
+                .to_device(vb.device())?,
+            self_weight: vb.get_with_hints(n_modes, "self_weight", one)?,
+            self_bias: vb.get_with_hints(n_modes, "self_bias", Init::Const(0.))?,
+            coupling_weight: vb.get_with_hints(square, "coupling_weight", coupling)?,
+            coupling_exponent: vb.get_with_hints(square, "coupling_exponent", Init::Const(0.5))?,
+            gain: vb.get_with_hints(1, "gain", Init::Const(1.))?,
+            attention_bias: vb.get_with_hints(1, "attention_bias", Init::Const(0.))?,
+        })
+    }
+
+    /// Weighs modes by attention.
+    ///
+    /// # Shapes
+    /// - `modes`: one `[rows, …]` tensor a mode
+    /// - `potentials`: `[rows, modes]`, raw (Ψ, before eq. 5.2)
+    ///
+    /// # Errors
+    /// [`Error::ModeCountMismatch`], [`Error::RowCountMismatch`], and candle's.
+    ///
+    /// # Source
+    /// Thesis eqs. 5.2 to 5.7.
+    pub fn forward(&self, modes: &[Tensor], potentials: &PotentialEnergies) -> Result<EmmaOutput> {
+        if potentials.n_modes() != self.config.n_modes {
+            return Err(Error::ModeCountMismatch {
+                expected: self.config.n_modes,
+                found: potentials.n_modes(),
+                what: "the potential energies",
+            });
+        }
+        let corrected = corrected_potentials(potentials, &self.minimum_potential)?;
+        let self_energies = self_energies(&corrected, &self.self_weight, &self.self_bias)?;
+        let shared = shared_energies(
+            &self_energies,
+            &self.coupling_weight,
+            &self.effective_exponent()?,
+        )?;
+        let modal_energies = modal_energies(&self_energies, &shared)?;
+        let log_importance = log_importance(&modal_energies, self.config.coldness)?;
+        let attention = attention_scores(&log_importance, &self.gain, &self.attention_bias)?;
+        Ok(EmmaOutput {
+            weighted_modes: attention.weigh(modes)?,
+            total_energy: modal_energies.total()?,
+            self_energies,
+            modal_energies,
+            log_importance,
+            attention,
+        })
+    }
+
+    /// Puts all parameters back into their ranges; call it after every optimizer step.
+    ///
+    /// w_i at least [`EmmaConfig::minimum_self_weight`]; b_i at least 0; `|w_ij|` within
+    /// [`EmmaConfig::coupling_limit`]; γ_ij and b_a within [0, 1]; g_a at least 0; symmetric γ if
+    /// so configured. Parameters that are no variables (loaded for inference) stay as they are.
+    ///
+    /// # Errors
+    /// Only candle's own.
+    ///
+    /// # Source
+    /// Thesis eqs. 5.3, 5.4 and 5.7.
+    pub fn project(&self) -> Result<()> {
+        let limit = self.config.coupling_limit.bound(self.config.n_modes);
+        let highest = f64::from(f32::MAX);
+        let lowest_weight = self.config.minimum_self_weight;
+        project_into(&self.self_weight, lowest_weight, highest)?;
+        project_into(&self.self_bias, 0., highest)?;
+        project_into(&self.coupling_weight, -limit, limit)?;
+        if self.config.coupling_exponent == CouplingExponent::Symmetric {
+            symmetrize(&self.coupling_exponent)?;
+        }
+        project_into(&self.coupling_exponent, 0., 1.)?;
+        project_into(&self.gain, 0., highest)?;
+        project_into(&self.attention_bias, 0., 1.)
+    }
+
+    /// The configuration it was built with.
+    pub fn config(&self) -> &EmmaConfig {
+        &self.config
+    }
+
+    /// Gain g_a, `[1]`.
+    pub fn gain(&self) -> &Tensor {
+        &self.gain
+    }
+
+    /// Attention bias b_a, `[1]`.
+    pub fn attention_bias(&self) -> &Tensor {
+        &self.attention_bias
+    }
+
+    /// Lowest potential of each mode on clean training rows, `[modes]`.
+    pub fn minimum_potential(&self) -> &Tensor {
+        &self.minimum_potential
+    }
+
+    /// The type its parameters have.
+    pub fn dtype(&self) -> DType {
+        self.gain.dtype()
+    }
+
+    fn effective_exponent(&self) -> Result<Tensor> {
+        match self.config.coupling_exponent {
+            CouplingExponent::Free => Ok(self.coupling_exponent.clone()),
+            CouplingExponent::Symmetric => symmetric_part(&self.coupling_exponent),
+        }
+    }
+}

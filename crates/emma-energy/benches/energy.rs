@@ -1,0 +1,60 @@
+//! Potential energy of rows, and one epoch of stage one.
+
+use std::hint::black_box;
+
+use candle_core::{DType, Device, Tensor};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use emma_energy::{
+    AutoencoderConfig, AutoencoderTraining, DenoisingAutoencoder, Result, SeededVarMap,
+    potential_energy, train_autoencoder,
+};
+use rand::Rng;
+
+fn fixture(n_rows: usize) -> Result<(DenoisingAutoencoder, SeededVarMap, Tensor)> {
+    let variables = SeededVarMap::new(emma_testkit::rng(1));
+    let vb = variables.var_builder(DType::F32, &Device::Cpu);
+    let config = AutoencoderConfig::default();
+    let autoencoder = DenoisingAutoencoder::new(&config, &vb)?;
+    let mut rng = emma_testkit::rng(2);
+    let values: Vec<f32> = (0..n_rows * config.n_features)
+        .map(|_| rng.random_range(-2f32..2.))
+        .collect();
+    let rows = Tensor::from_vec(values, (n_rows, config.n_features), &Device::Cpu)?;
+    Ok((autoencoder, variables, rows))
+}
+
+fn potential(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("potential_energy");
+    for n_rows in [1usize, 32, 4096] {
+        let (autoencoder, _, rows) = fixture(n_rows).expect("valid sizes");
+        let autoencoder = autoencoder.frozen();
+        group.throughput(Throughput::Elements(n_rows as u64));
+        group.bench_with_input(
+            BenchmarkId::from_parameter(n_rows),
+            &rows,
+            |bencher, rows| {
+                bencher.iter(|| potential_energy(&autoencoder, black_box(rows)));
+            },
+        );
+    }
+    group.finish();
+}
+
+fn training(criterion: &mut Criterion) {
+    let (autoencoder, variables, rows) = fixture(4096).expect("valid sizes");
+    let settings = AutoencoderTraining {
+        n_epochs: 1,
+        ..AutoencoderTraining::default()
+    };
+    let mut group = criterion.benchmark_group("train_autoencoder");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(4096));
+    group.bench_function("epoch of 4096 rows", |bencher| {
+        let mut rng = emma_testkit::rng(3);
+        bencher.iter(|| train_autoencoder(&autoencoder, &variables, &rows, &settings, &mut rng));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, potential, training);
+criterion_main!(benches);

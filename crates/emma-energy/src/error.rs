@@ -1,0 +1,68 @@
+//! Errors of this crate.
+
+/// What can go wrong when autoencoders are built, trained or asked for energies.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Rows have another number of features than the estimator was built for.
+    #[error("expected rows with {expected} features, got a tensor of shape {found:?}")]
+    FeatureCount {
+        /// Features per row that the estimator was built for.
+        expected: usize,
+        /// Shape of the tensor that came.
+        found: Vec<usize>,
+    },
+    /// A setting lies outside its range.
+    #[error("{name} must be {expected}, got {found}")]
+    InvalidSetting {
+        /// The setting's field name.
+        name: &'static str,
+        /// The range, in words.
+        expected: &'static str,
+        /// The value that came.
+        found: String,
+    },
+    /// Rows were needed and none came.
+    #[error("expected at least one row for {purpose}, got none")]
+    NoRows {
+        /// What the rows were needed for.
+        purpose: &'static str,
+    },
+    /// An energy is NaN or infinite.
+    #[error("expected finite energies, got {value} in row {row}")]
+    NonFiniteEnergy {
+        /// Zero-based row of the tensor.
+        row: usize,
+        /// The value found there.
+        value: f64,
+    },
+    /// A variable that was to be restored is not there.
+    #[error("no value for variable {name}")]
+    MissingVariable {
+        /// The variable's full path.
+        name: String,
+    },
+    /// A failure inside candle.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+/// Result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Accepts `value` if `valid`, else says which setting is out of which range.
+pub(crate) fn check_setting(
+    valid: bool,
+    name: &'static str,
+    expected: &'static str,
+    found: impl std::fmt::Display,
+) -> Result<()> {
+    if valid {
+        return Ok(());
+    }
+    Err(Error::InvalidSetting {
+        name,
+        expected,
+        found: found.to_string(),
+    })
+}

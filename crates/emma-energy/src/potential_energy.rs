@@ -1,0 +1,64 @@
+//! Potential energy of a denoising autoencoder.
+
+use candle_core::{D, Tensor};
+
+use crate::autoencoder::DenoisingAutoencoder;
+use crate::error::Result;
+use crate::estimator::EnergyEstimator;
+use crate::softplus::softplus;
+
+/// Potential energy of every row under an autoencoder.
+///
+/// `Ψ(x) = −Σ_k softplus(W x + b_f)_k + |x − b_g|² / 2`
+///
+/// It estimates the negative log-likelihood of a row up to scale and an unknown constant, so it
+/// may be negative. Its gradient is `x − r(x)`, the way back from the reconstruction to the row.
+///
+/// # Shapes
+/// - `rows`: `[n, L]`
+/// - returns `[n]`; a row's value never depends on the other rows, bit for bit
+///
+/// # Units
+/// Squared units of the rows; comparable between rows of one mode, not between modes.
+///
+/// # Errors
+/// [`Error::FeatureCount`](crate::Error::FeatureCount) for rows of another width.
+///
+/// # Source
+/// Thesis eq. 4.7, without the constant.
+/// Deviation: the thesis's own program takes one norm over the whole batch; this is per row.
+pub fn potential_energy(autoencoder: &DenoisingAutoencoder, rows: &Tensor) -> Result<Tensor> {
+    let hidden = softplus(&autoencoder.pre_activation(rows)?)?.sum(D::Minus1)?;
+    let deviation = rows.broadcast_sub(autoencoder.decoder_bias())?;
+    let quadratic = (deviation.sqr()?.sum(D::Minus1)? * 0.5)?;
+    Ok((quadratic - hidden)?)
+}
+
+/// The [potential energy](potential_energy()) as an [`EnergyEstimator`]: the thesis's choice.
+#[derive(Debug, Clone)]
+pub struct PotentialEnergy(pub DenoisingAutoencoder);
+
+impl EnergyEstimator for PotentialEnergy {
+    fn n_features(&self) -> usize {
+        self.0.n_features()
+    }
+
+    fn energy(&self, rows: &Tensor) -> Result<Tensor> {
+        potential_energy(&self.0, rows)
+    }
+}
+
+/// The [squared reconstruction error](DenoisingAutoencoder::reconstruction_error) as an
+/// [`EnergyEstimator`].
+#[derive(Debug, Clone)]
+pub struct ReconstructionError(pub DenoisingAutoencoder);
+
+impl EnergyEstimator for ReconstructionError {
+    fn n_features(&self) -> usize {
+        self.0.n_features()
+    }
+
+    fn energy(&self, rows: &Tensor) -> Result<Tensor> {
+        self.0.reconstruction_error(rows)
+    }
+}

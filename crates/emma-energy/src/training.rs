@@ -1,0 +1,140 @@
+//! Stage one: training a denoising autoencoder on clean rows.
+
+use candle_core::{D, Tensor};
+use candle_nn::Optimizer;
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+
+use crate::autoencoder::DenoisingAutoencoder;
+use crate::error::{Error, Result, check_setting};
+use crate::optimization::{adam, mini_batches, shuffled_rows};
+use crate::seeded_var_map::SeededVarMap;
+
+/// How a [`DenoisingAutoencoder`] is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AutoencoderTraining {
+    /// Passes over the rows. Default 30 (thesis section 6.3); at least 1.
+    pub n_epochs: usize,
+    /// Rows a step. Default 64 (thesis section 6.3); at least 1.
+    pub batch_size: usize,
+    /// Adam's step size. Default 1e-3; positive.
+    pub learning_rate: f64,
+    /// Standard deviation of the noise that is to be undone, in units of the rows. Default 0.01;
+    /// finite, not negative.
+    pub noise_std: f64,
+}
+
+impl Default for AutoencoderTraining {
+    fn default() -> Self {
+        Self {
+            n_epochs: 30,
+            batch_size: 64,
+            learning_rate: 1e-3,
+            noise_std: 0.01,
+        }
+    }
+}
+
+impl AutoencoderTraining {
+    fn validate(&self) -> Result<()> {
+        check_setting(self.n_epochs > 0, "n_epochs", "at least 1", self.n_epochs)?;
+        check_setting(
+            self.batch_size > 0,
+            "batch_size",
+            "at least 1",
+            self.batch_size,
+        )?;
+        check_setting(
+            self.learning_rate.is_finite() && self.learning_rate > 0.,
+            "learning_rate",
+            "positive and finite",
+            self.learning_rate,
+        )?;
+        check_setting(
+            self.noise_std.is_finite() && self.noise_std >= 0.,
+            "noise_std",
+            "finite and not negative",
+            self.noise_std,
+        )
+    }
+}
+
+/// Denoising loss `mean over rows of |r(x̃) − x|²`.
+///
+/// # Shapes
+/// - `rows` (clean, x) and `corrupted_rows` (x̃): `[n, L]`
+/// - returns a scalar
+///
+/// # Units
+/// Squared units of the rows.
+///
+/// # Errors
+/// [`Error::FeatureCount`] for rows of another width.
+///
+/// # Source
+/// Thesis eq. 4.1.
+pub fn denoising_loss(
+    autoencoder: &DenoisingAutoencoder,
+    rows: &Tensor,
+    corrupted_rows: &Tensor,
+) -> Result<Tensor> {
+    let residual = (autoencoder.reconstruct(corrupted_rows)? - rows)?;
+    Ok(residual.sqr()?.sum(D::Minus1)?.mean(0)?)
+}
+
+/// Trains the autoencoder whose parameters `variables` holds, with fresh noise in every epoch.
+///
+/// # Shapes
+/// - `rows`: `[n, L]`, clean and standardized
+/// - returns the mean [`denoising_loss`] of every epoch
+///
+/// # Errors
+/// [`Error::InvalidSetting`], [`Error::NoRows`], [`Error::FeatureCount`], and candle's.
+///
+/// # Source
+/// Thesis section 5.6, phase 1.
+pub fn train_autoencoder(
+    autoencoder: &DenoisingAutoencoder,
+    variables: &SeededVarMap,
+    rows: &Tensor,
+    settings: &AutoencoderTraining,
+    rng: &mut impl Rng,
+) -> Result<Vec<f64>> {
+    settings.validate()?;
+    let (n_rows, _) = rows.dims2()?;
+    if n_rows == 0 {
+        return Err(Error::NoRows {
+            purpose: "training an autoencoder",
+        });
+    }
+    let mut optimizer = adam(variables.all_vars(), settings.learning_rate)?;
+    let mut epoch_losses = Vec::with_capacity(settings.n_epochs);
+    for _ in 0..settings.n_epochs {
+        let order = shuffled_rows(n_rows, rng, rows.device())?;
+        let shuffled = rows.index_select(&order, 0)?;
+        let corrupted = add_gaussian_noise(&shuffled, settings.noise_std, rng)?;
+        let mut total = 0.;
+        for (start, length) in mini_batches(n_rows, settings.batch_size) {
+            let loss = denoising_loss(
+                autoencoder,
+                &shuffled.narrow(0, start, length)?,
+                &corrupted.narrow(0, start, length)?,
+            )?;
+            optimizer.backward_step(&loss)?;
+            total += loss.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()? * length as f64;
+        }
+        epoch_losses.push(total / n_rows as f64);
+    }
+    Ok(epoch_losses)
+}
+
+fn add_gaussian_noise(rows: &Tensor, std: f64, rng: &mut impl Rng) -> Result<Tensor> {
+    let noise: Vec<f64> = StandardNormal
+        .sample_iter(&mut *rng)
+        .take(rows.elem_count())
+        .collect();
+    let noise = Tensor::from_vec(noise, rows.shape(), rows.device())?.to_dtype(rows.dtype())?;
+    Ok((rows + (noise * std)?)?)
+}

@@ -1,0 +1,65 @@
+//! Energies against the independent float64 reference.
+
+use candle_core::{DType, Device, Tensor};
+use emma_energy::{
+    AutoencoderConfig, DenoisingAutoencoder, Result, SeededVarMap, potential_energy,
+};
+use emma_testkit::golden::{self, EnergyCase};
+use emma_testkit::tolerance::{assert_close, values};
+
+fn autoencoder(case: &EnergyCase, dtype: DType) -> Result<DenoisingAutoencoder> {
+    let device = Device::Cpu;
+    let variables = SeededVarMap::new(emma_testkit::rng(0));
+    let preset = |name: &str, tensor: Tensor| variables.preset(name, &tensor.to_dtype(dtype)?);
+    preset("weight", Tensor::new(case.weight.clone(), &device)?)?;
+    preset(
+        "encoder_bias",
+        Tensor::new(case.encoder_bias.clone(), &device)?,
+    )?;
+    preset(
+        "decoder_bias",
+        Tensor::new(case.decoder_bias.clone(), &device)?,
+    )?;
+    let config = AutoencoderConfig {
+        n_features: case.decoder_bias.len(),
+        n_hidden: case.encoder_bias.len(),
+    };
+    DenoisingAutoencoder::new(&config, &variables.var_builder(dtype, &device))
+}
+
+fn check(dtype: DType, relative: f64, absolute: f64) -> Result<()> {
+    for case in &golden::load().energy {
+        let autoencoder = autoencoder(case, dtype)?;
+        let rows = Tensor::new(case.x.clone(), &Device::Cpu)?.to_dtype(dtype)?;
+        let close = |what: &str, got: Tensor, expected: &[f64]| -> Result<()> {
+            let what = format!("{} {what}", case.name);
+            assert_close(&what, &values(&got)?, expected, relative, absolute);
+            Ok(())
+        };
+        close(
+            "potential",
+            potential_energy(&autoencoder, &rows)?,
+            &case.potential,
+        )?;
+        let reconstruction = case.reconstruction.concat();
+        close(
+            "reconstruction",
+            autoencoder.reconstruct(&rows)?,
+            &reconstruction,
+        )?;
+        let error = autoencoder.reconstruction_error(&rows)?;
+        close("squared error", error, &case.squared_error)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn f64_agrees_to_a_billionth() -> Result<()> {
+    check(DType::F64, 1e-9, 1e-12)
+}
+
+/// Terms of some hundreds cancel, so f32 is held to an absolute tolerance as well.
+#[test]
+fn f32_agrees_to_its_precision() -> Result<()> {
+    check(DType::F32, 1e-5, 1e-4)
+}

@@ -1,0 +1,29 @@
+//! Comparison of floating-point numbers with a stated tolerance.
+
+use candle_core::{DType, Result, Tensor};
+
+/// Fails unless every `|got − expected| ≤ relative · |expected| + absolute`.
+///
+/// # Panics
+/// With the worst element, when it fails.
+#[track_caller]
+pub fn assert_close(what: &str, got: &[f64], expected: &[f64], relative: f64, absolute: f64) {
+    assert_eq!(got.len(), expected.len(), "{what}: lengths differ");
+    for (position, (&got, &expected)) in got.iter().zip(expected).enumerate() {
+        let allowed = relative * expected.abs() + absolute;
+        let difference = (got - expected).abs();
+        assert!(
+            difference <= allowed,
+            "{what}[{position}]: got {got}, expected {expected}, off by {difference:e}, \
+             allowed {allowed:e}"
+        );
+    }
+}
+
+/// All values of a tensor of any shape, in row-major order.
+///
+/// # Errors
+/// Only candle's own.
+pub fn values(tensor: &Tensor) -> Result<Vec<f64>> {
+    tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()
+}
