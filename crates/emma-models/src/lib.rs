@@ -1,1 +1,33 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+pub mod baselines;
+pub mod batch;
+pub mod checkpoint;
+pub mod coupled;
+pub mod error;
+pub mod metrics;
+pub mod model;
+pub mod network;
+pub mod standardize;
+pub mod statistics;
+pub mod threshold;
+pub mod trained;
+pub mod training;
+
+pub use baselines::{AlternativeAttention, Concatenation, SingleMode};
+pub use batch::Batch;
+pub use checkpoint::{Checkpoint, ModeColumns, ModelMetadata};
+pub use coupled::Coupled;
+pub use error::{Error, Result};
+pub use metrics::ConfusionMatrix;
+pub use model::{ModelOutput, MultiModalModel, concatenate};
+pub use network::{Mlp, MlpConfig};
+pub use standardize::Standardize;
+pub use statistics::MeanInterval;
+pub use threshold::ThresholdRule;
+pub use trained::{Prediction, TrainedModel};
+pub use training::{
+    EpochLosses, TrainingConfig, TrainingHistory, binary_cross_entropy, train,
+    train_without_validation,
+};

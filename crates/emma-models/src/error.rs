@@ -1,0 +1,116 @@
+//! Errors of this crate.
+
+/// What can go wrong when models are built, trained, stored or loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting lies outside its range.
+    #[error("{name} must be {expected}, got {found}")]
+    InvalidSetting {
+        /// The setting's name.
+        name: &'static str,
+        /// The range, in words.
+        expected: &'static str,
+        /// The value that came.
+        found: String,
+    },
+    /// A tensor does not have the shape it should.
+    #[error("expected {what} of shape {expected}, got {found:?}")]
+    Shape {
+        /// Which tensor.
+        what: String,
+        /// The shape, in words.
+        expected: String,
+        /// Its shape.
+        found: Vec<usize>,
+    },
+    /// A batch or model has another number of modes.
+    #[error("expected {expected} modes, got {found}")]
+    ModeCount {
+        /// Modes the model was built for.
+        expected: usize,
+        /// Modes that came.
+        found: usize,
+    },
+    /// Rows were needed and none came.
+    #[error("expected at least one row of {what}, got none")]
+    NoRows {
+        /// Which rows.
+        what: &'static str,
+    },
+    /// The loss is no longer a finite number.
+    #[error("the {which} loss is {value} in epoch {epoch}: training diverged")]
+    Diverged {
+        /// Training or validation.
+        which: &'static str,
+        /// One-based epoch.
+        epoch: usize,
+        /// The loss.
+        value: f64,
+    },
+    /// Predictions and labels that cannot be compared.
+    #[error("expected as many labels as predictions ({predictions}), got {labels}")]
+    LabelCount {
+        /// Number of predictions.
+        predictions: usize,
+        /// Number of labels.
+        labels: usize,
+    },
+    /// Choosing a threshold needs both classes.
+    #[error(
+        "expected rows of both classes to choose a threshold, got {positives} of {rows} positive"
+    )]
+    OneClass {
+        /// Rows labelled 1.
+        positives: usize,
+        /// All rows.
+        rows: usize,
+    },
+    /// A model file is not what its format says.
+    #[error("not a valid model file: {0}")]
+    Checkpoint(String),
+    /// A tensor that the model file must hold is not there.
+    #[error("not a valid model file: expected tensor {name}, it is missing")]
+    MissingTensor {
+        /// The tensor's name.
+        name: String,
+    },
+    /// A part of the model is of a kind that this version does not know.
+    #[error("unknown {part} kind \"{found}\" in the model file; this version knows {known}")]
+    UnknownKind {
+        /// Energy or network.
+        part: &'static str,
+        /// The kind in the file.
+        found: String,
+        /// The kinds it could have been.
+        known: String,
+    },
+    /// The file was written in a later format.
+    #[error("model file has format version {found}; this version reads {supported}")]
+    FormatVersion {
+        /// The file's version.
+        found: u64,
+        /// The newest version this crate reads.
+        supported: u64,
+    },
+    /// A row that the model cannot score.
+    #[error("row {row}: {message}")]
+    Row {
+        /// Zero-based row of the batch.
+        row: usize,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Energies failed.
+    #[error(transparent)]
+    Energy(#[from] emma_energy::Error),
+    /// Attention failed.
+    #[error(transparent)]
+    Attention(#[from] emma_attention::Error),
+    /// A failure inside candle.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+/// Result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;

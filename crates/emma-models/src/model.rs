@@ -1,0 +1,134 @@
+//! What every multi-modal classifier can do.
+
+use candle_core::Tensor;
+use emma_attention::{EmmaOutput, PotentialEnergies};
+
+use crate::error::{Error, Result};
+
+/// What a model says about a batch.
+#[derive(Debug, Clone)]
+pub struct ModelOutput {
+    /// Log-odds of label 1, `[rows]`.
+    pub logits: Tensor,
+    /// What EMMA saw on the way, if the model has it.
+    pub emma: Option<EmmaOutput>,
+}
+
+impl ModelOutput {
+    /// Output of a network without EMMA.
+    ///
+    /// # Shapes
+    /// - `output`: `[rows]` or `[rows, 1]`
+    ///
+    /// # Errors
+    /// [`Error::Shape`].
+    pub fn from_network(output: &Tensor) -> Result<Self> {
+        Ok(Self {
+            logits: one_logit_a_row(output)?,
+            emma: None,
+        })
+    }
+
+    /// Probability of label 1, `sigmoid(logit)`, `[rows]`.
+    ///
+    /// # Errors
+    /// Only candle's own.
+    pub fn probabilities(&self) -> Result<Tensor> {
+        Ok(candle_nn::ops::sigmoid(&self.logits)?)
+    }
+}
+
+/// A binary classifier of rows that have several modes.
+pub trait MultiModalModel {
+    /// Log-odds of every row.
+    ///
+    /// # Shapes
+    /// - `modes`: one `[rows, …]` tensor a mode, standardized
+    /// - `potentials`: `[rows, modes]`, if already computed; models without EMMA ignore them
+    ///
+    /// # Errors
+    /// If the modes are not those the model was built for, or the computation fails.
+    fn forward(
+        &self,
+        modes: &[Tensor],
+        potentials: Option<&PotentialEnergies>,
+    ) -> Result<ModelOutput>;
+
+    /// Terms to add to the training loss (a scalar), if any.
+    ///
+    /// # Errors
+    /// If a term needs corruption signs and there are none.
+    fn penalty(
+        &self,
+        _output: &ModelOutput,
+        _corruption_sign: Option<&Tensor>,
+    ) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
+    /// Puts parameters back into their ranges, after every optimizer step.
+    ///
+    /// # Errors
+    /// Only candle's own.
+    fn project(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<M: MultiModalModel + ?Sized> MultiModalModel for Box<M> {
+    fn forward(
+        &self,
+        modes: &[Tensor],
+        potentials: Option<&PotentialEnergies>,
+    ) -> Result<ModelOutput> {
+        (**self).forward(modes, potentials)
+    }
+
+    fn penalty(
+        &self,
+        output: &ModelOutput,
+        corruption_sign: Option<&Tensor>,
+    ) -> Result<Option<Tensor>> {
+        (**self).penalty(output, corruption_sign)
+    }
+
+    fn project(&self) -> Result<()> {
+        (**self).project()
+    }
+}
+
+/// Flattens modes of any rank to features and lines them up: `[rows, all features]`.
+///
+/// # Errors
+/// [`Error::ModeCount`] for no mode; candle's if rows differ.
+pub fn concatenate(modes: &[Tensor]) -> Result<Tensor> {
+    if modes.is_empty() {
+        return Err(Error::ModeCount {
+            expected: 1,
+            found: 0,
+        });
+    }
+    let flat = modes
+        .iter()
+        .map(|mode| {
+            if mode.rank() == 1 {
+                mode.unsqueeze(1)
+            } else {
+                mode.flatten_from(1)
+            }
+        })
+        .collect::<candle_core::Result<Vec<_>>>()?;
+    Ok(Tensor::cat(&flat, 1)?)
+}
+
+pub(crate) fn one_logit_a_row(output: &Tensor) -> Result<Tensor> {
+    match output.dims() {
+        [_] => Ok(output.clone()),
+        [_, 1] => Ok(output.squeeze(1)?),
+        dims => Err(Error::Shape {
+            what: "network output".into(),
+            expected: "[rows] or [rows, 1]".into(),
+            found: dims.to_vec(),
+        }),
+    }
+}

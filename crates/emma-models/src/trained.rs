@@ -1,0 +1,377 @@
+//! A trained model, ready to score rows.
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::{Module, VarBuilder};
+use emma_attention::{Coldness, Emma, EmmaConfig, EmmaOutput, PotentialEnergies, Regularizers};
+use emma_energy::{AutoencoderConfig, DenoisingAutoencoder, EnergyEstimator, PotentialEnergy};
+
+use crate::baselines::{AlternativeAttention, Concatenation};
+use crate::checkpoint::{Checkpoint, ModelMetadata};
+use crate::coupled::Coupled;
+use crate::error::{Error, Result};
+use crate::model::{ModelOutput, MultiModalModel};
+use crate::network::{Mlp, MlpConfig};
+use crate::standardize::Standardize;
+
+/// The kind of energy estimator that a denoising autoencoder's potential is.
+pub const DENOISING_AUTOENCODER: &str = "denoising_autoencoder";
+/// The kind of network that is a plain multi-layer perceptron.
+pub const MLP: &str = "mlp";
+/// The kind of network that has a softmax over modes in front of its perceptron.
+pub const ALTERNATIVE_ATTENTION: &str = "alternative_attention_mlp";
+
+/// A model made from a [`Checkpoint`]: standardization, then EMMA or a baseline, then a network.
+///
+/// It computes in f64 from the stored f32 parameters. Energies grow with the square of a
+/// deviation and meet an exponential: in f32 a row far out costs digits or overflows, and those
+/// are the rows this crate is about.
+pub struct TrainedModel {
+    metadata: ModelMetadata,
+    standardize: Vec<Standardize>,
+    predictor: Predictor,
+    device: Device,
+}
+
+enum Predictor {
+    Concatenation(Concatenation<Mlp>),
+    Alternative(AlternativeAttention<Mlp>),
+    Emma(Box<Coupled<Mlp>>),
+}
+
+/// What a [`TrainedModel`] says about rows.
+#[derive(Debug, Clone)]
+pub struct Prediction {
+    /// Probability of label 1, one a row.
+    pub probabilities: Vec<f32>,
+    /// What EMMA saw, if the model has it.
+    pub explanation: Option<Explanation>,
+}
+
+/// Energies and attention behind a [`Prediction`], in f32 (finite: larger numbers saturate).
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    /// Total energy, one a row.
+    pub total_energy: Vec<f32>,
+    /// Potential energy Ψ_i before any correction, `[row][mode]`.
+    pub potential: Vec<Vec<f32>>,
+    /// Modal energy E_i, `[row][mode]`.
+    pub energy: Vec<Vec<f32>>,
+    /// Importance α_i, `[row][mode]`.
+    pub importance: Vec<Vec<f32>>,
+    /// Attention β_i, `[row][mode]`.
+    pub attention: Vec<Vec<f32>>,
+}
+
+impl TrainedModel {
+    /// Builds the model that a checkpoint describes.
+    ///
+    /// Needs only the tensors and keys that the format lists; sizes come from the tensors.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKind`], [`Error::MissingTensor`], [`Error::Shape`], [`Error::Checkpoint`].
+    pub fn from_checkpoint(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
+        let metadata = checkpoint.metadata().clone();
+        let loader = Loader { checkpoint, device };
+        if let Some(energy) = &metadata.energy {
+            check_kind("energy", &energy.kind, &[DENOISING_AUTOENCODER])?;
+        }
+        let networks: &[&str] = if metadata.energy.is_some() {
+            &[MLP]
+        } else {
+            &[MLP, ALTERNATIVE_ATTENTION]
+        };
+        check_kind("network", &metadata.network.kind, networks)?;
+        let standardize = metadata
+            .modes
+            .iter()
+            .map(|mode| loader.standardize(&mode.name, mode.columns.len()))
+            .collect::<Result<_>>()?;
+        let network = loader.mlp(metadata.n_features())?;
+        let predictor = if metadata.energy.is_some() {
+            Predictor::Emma(Box::new(loader.emma(&metadata, network)?))
+        } else if metadata.network.kind == ALTERNATIVE_ATTENTION {
+            Predictor::Alternative(loader.alternative(&metadata, network)?)
+        } else {
+            Predictor::Concatenation(Concatenation { network })
+        };
+        Ok(Self {
+            metadata,
+            standardize,
+            predictor,
+            device: device.clone(),
+        })
+    }
+
+    /// Everything about the model that is not a tensor.
+    pub fn metadata(&self) -> &ModelMetadata {
+        &self.metadata
+    }
+
+    /// Whether the model has energies and attention.
+    pub fn has_emma(&self) -> bool {
+        matches!(self.predictor, Predictor::Emma(_))
+    }
+
+    /// Standard scores of raw modes.
+    ///
+    /// # Shapes
+    /// - `modes`: one `[rows, features]` tensor a mode, in the table's units
+    ///
+    /// # Errors
+    /// [`Error::ModeCount`]; candle's if features differ.
+    pub fn standardize(&self, modes: &[Tensor]) -> Result<Vec<Tensor>> {
+        if modes.len() != self.standardize.len() {
+            return Err(Error::ModeCount {
+                expected: self.standardize.len(),
+                found: modes.len(),
+            });
+        }
+        modes
+            .iter()
+            .zip(&self.standardize)
+            .map(|(mode, layer)| Ok(layer.forward(&self.adopt(mode)?)?))
+            .collect()
+    }
+
+    /// Scores raw rows.
+    ///
+    /// # Shapes
+    /// - `modes`: one `[rows, features]` tensor a mode, in the table's units
+    ///
+    /// # Errors
+    /// As [`predict_standardized`](Self::predict_standardized).
+    pub fn predict(&self, modes: &[Tensor]) -> Result<Prediction> {
+        self.predict_standardized(&self.standardize(modes)?)
+    }
+
+    /// Scores rows that are already standardized (and perhaps corrupted on purpose).
+    ///
+    /// A row's scores never depend on the other rows.
+    ///
+    /// # Shapes
+    /// - `modes`: one `[rows, features]` tensor a mode, standard scores
+    ///
+    /// # Errors
+    /// [`Error::ModeCount`]; [`Error::Row`] if the model gives a row an impossible energy.
+    pub fn predict_standardized(&self, modes: &[Tensor]) -> Result<Prediction> {
+        let modes = modes
+            .iter()
+            .map(|mode| self.adopt(mode))
+            .collect::<Result<Vec<_>>>()?;
+        match &self.predictor {
+            Predictor::Concatenation(model) => without_explanation(model, &modes),
+            Predictor::Alternative(model) => without_explanation(model, &modes),
+            Predictor::Emma(model) => {
+                let potentials = model.potentials(&modes)?;
+                let output = model.forward(&modes, Some(&potentials))?;
+                let explanation = match &output.emma {
+                    Some(emma) => Some(self.explain(&potentials, emma)?),
+                    None => None,
+                };
+                Ok(Prediction {
+                    probabilities: probabilities(&output)?,
+                    explanation,
+                })
+            }
+        }
+    }
+
+    fn explain(&self, potentials: &PotentialEnergies, emma: &EmmaOutput) -> Result<Explanation> {
+        let self_energies: Vec<Vec<f64>> = emma.self_energies.as_tensor().to_vec2()?;
+        for (row, energies) in self_energies.iter().enumerate() {
+            for (energy, mode) in energies.iter().zip(&self.metadata.modes) {
+                // Not positive, or NaN.
+                if !(*energy > 0. && energy.is_finite()) {
+                    return Err(Error::Row {
+                        row,
+                        message: format!(
+                            "expected a positive, finite self-energy of mode {}, got {energy}",
+                            mode.name
+                        ),
+                    });
+                }
+            }
+        }
+        Ok(Explanation {
+            total_energy: emma
+                .total_energy
+                .to_vec1()?
+                .into_iter()
+                .map(saturate)
+                .collect(),
+            potential: rows_of(potentials.as_tensor())?,
+            energy: rows_of(emma.modal_energies.as_tensor())?,
+            importance: rows_of(&emma.log_importance.importance()?)?,
+            attention: rows_of(emma.attention.as_tensor())?,
+        })
+    }
+
+    fn adopt(&self, mode: &Tensor) -> Result<Tensor> {
+        Ok(mode.to_device(&self.device)?.to_dtype(DType::F64)?)
+    }
+}
+
+fn without_explanation(model: &impl MultiModalModel, modes: &[Tensor]) -> Result<Prediction> {
+    Ok(Prediction {
+        probabilities: probabilities(&model.forward(modes, None)?)?,
+        explanation: None,
+    })
+}
+
+fn probabilities(output: &ModelOutput) -> Result<Vec<f32>> {
+    let probabilities: Vec<f64> = output.probabilities()?.to_vec1()?;
+    probabilities
+        .into_iter()
+        .enumerate()
+        .map(|(row, value)| {
+            if value.is_nan() {
+                return Err(Error::Row {
+                    row,
+                    message: "the network's output is not a number".into(),
+                });
+            }
+            Ok(value as f32)
+        })
+        .collect()
+}
+
+fn check_kind(part: &'static str, found: &str, known: &[&str]) -> Result<()> {
+    if known.contains(&found) {
+        return Ok(());
+    }
+    Err(Error::UnknownKind {
+        part,
+        found: found.to_owned(),
+        known: known.join(" and "),
+    })
+}
+
+fn rows_of(tensor: &Tensor) -> Result<Vec<Vec<f32>>> {
+    let rows: Vec<Vec<f64>> = tensor.to_vec2()?;
+    Ok(rows
+        .into_iter()
+        .map(|row| row.into_iter().map(saturate).collect())
+        .collect())
+}
+
+/// Nearest f32 that is finite; NaN stays NaN.
+fn saturate(value: f64) -> f32 {
+    value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+}
+
+struct Loader<'a> {
+    checkpoint: &'a Checkpoint,
+    device: &'a Device,
+}
+
+impl Loader<'_> {
+    /// A stored tensor in f64 on the model's device.
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let tensor = self.checkpoint.tensor(name, shape)?;
+        Ok(tensor.to_device(self.device)?.to_dtype(DType::F64)?)
+    }
+
+    fn standardize(&self, mode: &str, n_features: usize) -> Result<Standardize> {
+        let name = format!("standardize.{mode}.std");
+        let std = self.tensor(&name, &[n_features])?;
+        let smallest = std.min(0)?.to_scalar::<f64>()?;
+        if smallest <= 0. {
+            return Err(Error::Checkpoint(format!(
+                "expected positive numbers in tensor {name}, got {smallest}"
+            )));
+        }
+        Standardize::new(
+            self.tensor(&format!("standardize.{mode}.mean"), &[n_features])?,
+            std,
+        )
+    }
+
+    /// Layer widths are read off the stored tensors.
+    fn mlp(&self, n_inputs: usize) -> Result<Mlp> {
+        let mut widths = vec![n_inputs];
+        loop {
+            let layer = widths.len() - 1;
+            let name = format!("network.{layer}.weight");
+            if layer > 0 && !self.checkpoint.tensors().contains_key(&name) {
+                break;
+            }
+            let width = self.checkpoint.n_rows_of(&name, widths[layer])?;
+            self.tensor(&format!("network.{layer}.bias"), &[width])?;
+            widths.push(width);
+        }
+        let n_outputs = widths.pop().unwrap_or(0);
+        if n_outputs != 1 {
+            return Err(Error::Checkpoint(format!(
+                "expected a last layer with 1 output, got {n_outputs}"
+            )));
+        }
+        let config = MlpConfig {
+            n_inputs,
+            hidden: widths.split_off(1),
+            n_outputs,
+        };
+        Mlp::new(&config, &self.var_builder().pp("network"))
+    }
+
+    fn alternative(
+        &self,
+        metadata: &ModelMetadata,
+        network: Mlp,
+    ) -> Result<AlternativeAttention<Mlp>> {
+        let (n_modes, n_features) = (metadata.modes.len(), metadata.n_features());
+        self.tensor("alternative.weight", &[n_modes, n_features])?;
+        self.tensor("alternative.bias", &[n_modes])?;
+        let vb = self.var_builder().pp("alternative");
+        AlternativeAttention::new(n_modes, n_features, network, &vb)
+    }
+
+    fn emma(&self, metadata: &ModelMetadata, network: Mlp) -> Result<Coupled<Mlp>> {
+        let n_modes = metadata.modes.len();
+        let vb = self.var_builder();
+        let mut estimators: Vec<Box<dyn EnergyEstimator>> = Vec::with_capacity(n_modes);
+        for mode in &metadata.modes {
+            let prefix = format!("energy.{}", mode.name);
+            let n_features = mode.columns.len();
+            let n_hidden = self
+                .checkpoint
+                .n_rows_of(&format!("{prefix}.weight"), n_features)?;
+            self.tensor(&format!("{prefix}.encoder_bias"), &[n_hidden])?;
+            self.tensor(&format!("{prefix}.decoder_bias"), &[n_features])?;
+            let config = AutoencoderConfig {
+                n_features,
+                n_hidden,
+            };
+            let autoencoder = DenoisingAutoencoder::new(&config, &vb.pp(&prefix))?;
+            estimators.push(Box::new(PotentialEnergy(autoencoder)));
+        }
+        for name in ["self_weight", "self_bias"] {
+            self.tensor(&format!("attention.{name}"), &[n_modes])?;
+        }
+        for name in ["coupling_weight", "coupling_exponent"] {
+            self.tensor(&format!("attention.{name}"), &[n_modes, n_modes])?;
+        }
+        for name in ["gain", "attention_bias"] {
+            self.tensor(&format!("attention.{name}"), &[1])?;
+        }
+        let minimum = self.tensor("attention.minimum_potential", &[n_modes])?;
+        let config = EmmaConfig {
+            n_modes,
+            coldness: Coldness::new(metadata.coldness.unwrap_or_default())?,
+            ..EmmaConfig::default()
+        };
+        let emma = Emma::new(&config, &minimum, &vb.pp("attention"))?;
+        Coupled::new(estimators, emma, Regularizers::default(), network)
+    }
+
+    fn var_builder(&self) -> VarBuilder<'static> {
+        let tensors: HashMap<String, Tensor> = self
+            .checkpoint
+            .tensors()
+            .iter()
+            .map(|(name, tensor)| (name.clone(), tensor.clone()))
+            .collect();
+        VarBuilder::from_tensors(tensors, DType::F64, self.device)
+    }
+}

@@ -1,0 +1,346 @@
+//! Training learns, stops at the best epoch, and says when it cannot go on.
+#![allow(clippy::unwrap_used)] // In a test a panic is the report.
+
+mod common;
+
+use candle_core::{DType, Device, Module, Tensor, Var};
+use common::{FEATURES, MODELS, build, rows};
+use emma_attention::{Emma, EmmaConfig, Regularizers};
+use emma_energy::{EnergyEstimator, SeededVarMap};
+use emma_models::{
+    Batch, ConfusionMatrix, Coupled, MultiModalModel, TrainingConfig, binary_cross_entropy, train,
+    train_without_validation,
+};
+use emma_testkit::gradcheck::assert_gradients;
+use emma_testkit::tolerance::{assert_close, values};
+
+fn settings(n_epochs: usize) -> TrainingConfig {
+    TrainingConfig {
+        n_epochs,
+        learning_rate: 1e-2,
+        ..TrainingConfig::default()
+    }
+}
+
+fn f1(model: &impl MultiModalModel, batch: &Batch) -> f64 {
+    let output = model.forward(batch.modes(), None).unwrap();
+    let probabilities: Vec<f32> = output.probabilities().unwrap().to_vec1().unwrap();
+    let labels: Vec<u8> = values(batch.labels())
+        .unwrap()
+        .iter()
+        .map(|&label| u8::from(label > 0.5))
+        .collect();
+    ConfusionMatrix::at_threshold(&probabilities, &labels, 0.5)
+        .unwrap()
+        .f1()
+}
+
+#[test]
+fn every_model_learns_a_learnable_problem() {
+    for name in MODELS {
+        let built = build(name, 1);
+        let (training, validation) = (rows(300, 1), rows(100, 2));
+        let mut rng = emma_testkit::rng(3);
+        let history = train(
+            &built.model,
+            &built.variables,
+            &training,
+            &validation,
+            &settings(15),
+            &mut rng,
+            |_| {},
+        )
+        .unwrap();
+        assert_eq!(history.epochs.len(), 15);
+        let score = f1(&built.model, &rows(200, 9));
+        assert!(score > 0.85, "{name}: {score}");
+    }
+}
+
+#[test]
+fn the_parameters_of_the_best_epoch_are_kept() {
+    let built = build("concatenation", 1);
+    let training = rows(64, 1);
+    // Validation labels that contradict the training rows: every epoch makes it worse.
+    let opposite = rows(64, 2);
+    let labels = (opposite.labels().ones_like().unwrap() - opposite.labels()).unwrap();
+    let validation = Batch::new(opposite.modes().to_vec(), labels).unwrap();
+    let mut rng = emma_testkit::rng(3);
+    let mut seen = Vec::new();
+    let history = train(
+        &built.model,
+        &built.variables,
+        &training,
+        &validation,
+        &settings(8),
+        &mut rng,
+        |losses| seen.push(*losses),
+    )
+    .unwrap();
+    assert_eq!(seen, history.epochs);
+    let best = history
+        .epochs
+        .iter()
+        .min_by(|a, b| a.validation.total_cmp(&b.validation))
+        .unwrap();
+    assert_eq!(history.best_epoch, best.epoch);
+    assert!(best.epoch < 8, "the case must overfit to test anything");
+    let output = built.model.forward(validation.modes(), None).unwrap();
+    let loss = binary_cross_entropy(&output.logits, validation.labels(), 1.).unwrap();
+    assert_close(
+        "loss",
+        &values(&loss).unwrap(),
+        &[best.validation],
+        1e-6,
+        1e-9,
+    );
+}
+
+#[test]
+fn patience_stops_training_that_no_longer_helps() {
+    let built = build("concatenation", 1);
+    let opposite = rows(64, 2);
+    let labels = (opposite.labels().ones_like().unwrap() - opposite.labels()).unwrap();
+    let validation = Batch::new(opposite.modes().to_vec(), labels).unwrap();
+    let config = TrainingConfig {
+        patience: Some(2),
+        ..settings(50)
+    };
+    let mut rng = emma_testkit::rng(3);
+    let (model, variables) = (&built.model, &built.variables);
+    let history = train(
+        model,
+        variables,
+        &rows(64, 1),
+        &validation,
+        &config,
+        &mut rng,
+        |_| {},
+    )
+    .unwrap();
+    assert_eq!(history.epochs.len(), history.best_epoch + 2);
+}
+
+#[test]
+fn retraining_runs_exactly_the_epochs_it_is_told() {
+    let both = rows(64, 1).followed_by(&rows(32, 2)).unwrap();
+    assert_eq!(both.n_rows(), 96);
+    let built = build("emma", 1);
+    let before = built.variables.snapshot().unwrap();
+    let mut rng = emma_testkit::rng(3);
+    let config = settings(3);
+    train_without_validation(&built.model, &built.variables, &both, &config, &mut rng).unwrap();
+    let after = built.variables.snapshot().unwrap();
+    assert_ne!(
+        values(&before["network.0.weight"]).unwrap(),
+        values(&after["network.0.weight"]).unwrap()
+    );
+}
+
+#[test]
+fn frozen_estimators_and_minimum_potentials_do_not_train() {
+    let built = build("emma", 1);
+    let frozen: Vec<_> = built
+        .frozen
+        .values()
+        .map(|tensor| values(tensor).unwrap())
+        .collect();
+    let batch = rows(64, 1);
+    let potentials = built
+        .model
+        .forward(batch.modes(), None)
+        .unwrap()
+        .emma
+        .unwrap();
+    let before = values(potentials.self_energies.as_tensor()).unwrap();
+    let mut rng = emma_testkit::rng(3);
+    let (model, variables) = (&built.model, &built.variables);
+    train(
+        model,
+        variables,
+        &batch,
+        &batch,
+        &settings(2),
+        &mut rng,
+        |_| {},
+    )
+    .unwrap();
+    let after: Vec<_> = built
+        .frozen
+        .values()
+        .map(|tensor| values(tensor).unwrap())
+        .collect();
+    assert_eq!(frozen, after);
+    let trained = built
+        .model
+        .forward(batch.modes(), None)
+        .unwrap()
+        .emma
+        .unwrap();
+    assert_ne!(before, values(trained.self_energies.as_tensor()).unwrap());
+}
+
+#[test]
+fn potentials_that_are_given_are_used() {
+    let built = build("emma", 1);
+    let batch = rows(16, 1);
+    let computed = built.model.forward(batch.modes(), None).unwrap();
+    let estimators: Vec<Box<dyn EnergyEstimator>> = vec![Box::new(Norm(3)), Box::new(Norm(2))];
+    let other = emma_attention::PotentialEnergies::estimate(&estimators, batch.modes()).unwrap();
+    let given = built.model.forward(batch.modes(), Some(&other)).unwrap();
+    assert_ne!(
+        values(&computed.logits).unwrap(),
+        values(&given.logits).unwrap(),
+        "given potentials are used"
+    );
+}
+
+#[test]
+fn divergence_is_an_error_that_names_the_epoch() {
+    let built = build("concatenation", 1);
+    let batch = rows(32, 1);
+    let infinite = (&batch.modes()[0] * f64::INFINITY).unwrap();
+    let broken = Batch::new(
+        vec![infinite, batch.modes()[1].clone()],
+        batch.labels().clone(),
+    )
+    .unwrap();
+    let mut rng = emma_testkit::rng(3);
+    let (model, variables) = (&built.model, &built.variables);
+    let error = train(
+        model,
+        variables,
+        &broken,
+        &batch,
+        &settings(2),
+        &mut rng,
+        |_| {},
+    );
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "the training loss is NaN in epoch 1: training diverged"
+    );
+}
+
+#[test]
+fn cross_entropy_is_the_negative_log_likelihood_at_any_weight() {
+    let logits = Var::new(&[-3f64, -0.5, 0.7, 4.], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0f64, 1., 0., 1.], &Device::Cpu).unwrap();
+    for weight in [1., 2.5] {
+        let expected: f64 = [(-3f64, 0.), (-0.5, 1.), (0.7, 0.), (4., 1.)]
+            .iter()
+            .map(|&(z, y): &(f64, f64)| {
+                let p = 1. / (1. + (-z).exp());
+                -(weight * y * p.ln() + (1. - y) * (1. - p).ln())
+            })
+            .sum::<f64>()
+            / 4.;
+        let loss =
+            || binary_cross_entropy(&logits, &labels, weight).map_err(candle_core::Error::wrap);
+        assert_close(
+            "loss",
+            &values(&loss().unwrap()).unwrap(),
+            &[expected],
+            1e-12,
+            0.,
+        );
+        assert_gradients(&[("logits", &logits)], loss, 1e-8, 1e-10).unwrap();
+    }
+    let extreme = Tensor::new(&[1e4f32, -1e4], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0f32, 1.], &Device::Cpu).unwrap();
+    let loss = binary_cross_entropy(&extreme, &labels, 1.).unwrap();
+    assert_close("extreme", &values(&loss).unwrap(), &[1e4], 1e-6, 0.);
+}
+
+/// An estimator and a network that no crate of the workspace knows.
+struct Norm(usize);
+
+impl EnergyEstimator for Norm {
+    fn n_features(&self) -> usize {
+        self.0
+    }
+
+    fn energy(&self, rows: &Tensor) -> emma_energy::Result<Tensor> {
+        Ok(rows.sqr()?.sum(1)?)
+    }
+}
+
+struct Bilinear {
+    left: candle_nn::Linear,
+    right: candle_nn::Linear,
+}
+
+impl Module for Bilinear {
+    fn forward(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
+        (self.left.forward(rows)? * self.right.forward(rows)?)?.sum(1)
+    }
+}
+
+#[test]
+fn emma_goes_in_front_of_a_network_of_ones_own() {
+    let variables = SeededVarMap::new(emma_testkit::rng(1));
+    let vb = variables.var_builder(DType::F32, &Device::Cpu);
+    let n_features = FEATURES.iter().sum();
+    let network = Bilinear {
+        left: candle_nn::linear(n_features, 4, vb.pp("left")).unwrap(),
+        right: candle_nn::linear(n_features, 4, vb.pp("right")).unwrap(),
+    };
+    let minimum = Tensor::zeros(2, DType::F32, &Device::Cpu).unwrap();
+    let emma = Emma::new(&EmmaConfig::default(), &minimum, &vb.pp("attention")).unwrap();
+    let estimators: Vec<Box<dyn EnergyEstimator>> = vec![Box::new(Norm(3)), Box::new(Norm(2))];
+    let model = Coupled::new(estimators, emma, Regularizers::default(), network).unwrap();
+    let mut rng = emma_testkit::rng(3);
+    let (training, validation) = (rows(300, 1), rows(100, 2));
+    train(
+        &model,
+        &variables,
+        &training,
+        &validation,
+        &settings(15),
+        &mut rng,
+        |_| {},
+    )
+    .unwrap();
+    let score = f1(&model, &rows(200, 9));
+    assert!(score > 0.85, "{score}");
+}
+
+#[test]
+fn the_energy_regularizer_needs_and_uses_corruption_signs() {
+    let signs = Tensor::ones((64, 2), DType::F32, &Device::Cpu).unwrap();
+    let train_with = |weight: f64, signs: Option<&Tensor>| {
+        let variables = SeededVarMap::new(emma_testkit::rng(1));
+        let vb = variables.var_builder(DType::F32, &Device::Cpu);
+        let minimum = Tensor::zeros(2, DType::F32, &Device::Cpu).unwrap();
+        let emma = Emma::new(&EmmaConfig::default(), &minimum, &vb.pp("attention")).unwrap();
+        let network = candle_nn::linear(5, 1, vb.pp("network")).unwrap();
+        let estimators: Vec<Box<dyn EnergyEstimator>> = vec![Box::new(Norm(3)), Box::new(Norm(2))];
+        let regularizers = Regularizers {
+            energy_weight: weight,
+            ..Regularizers::default()
+        };
+        let model = Coupled::new(estimators, emma, regularizers, network).unwrap();
+        let mut batch = rows(64, 1);
+        if let Some(signs) = signs {
+            batch = batch.with_corruption_sign(signs.clone()).unwrap();
+        }
+        let mut rng = emma_testkit::rng(3);
+        train(
+            &model,
+            &variables,
+            &batch,
+            &batch,
+            &settings(2),
+            &mut rng,
+            |_| {},
+        )?;
+        Ok::<_, emma_models::Error>(
+            values(&variables.snapshot().unwrap()["attention.self_weight"]).unwrap(),
+        )
+    };
+    assert!(train_with(0.5, None).is_err());
+    assert_ne!(
+        train_with(0., None).unwrap(),
+        train_with(0.5, Some(&signs)).unwrap()
+    );
+}
