@@ -3,7 +3,12 @@
 #![deny(missing_docs)]
 
 mod error;
+mod feature_reader;
 mod random;
+mod record_reader;
+mod samples;
 
 pub use error::{Error, Result};
+pub use feature_reader::{Chunk, FeatureReader, LabelColumn};
 pub use random::{Generator, generator};
+pub use samples::{ModeColumns, ModeSamples, Samples};
