@@ -7,8 +7,12 @@ mod feature_reader;
 mod random;
 mod record_reader;
 mod samples;
+mod split;
+mod standardize;
 
 pub use error::{Error, Result};
 pub use feature_reader::{Chunk, FeatureReader, LabelColumn};
 pub use random::{Generator, generator};
 pub use samples::{ModeColumns, ModeSamples, Samples};
+pub use split::{Split, SplitFractions, stratified_split};
+pub use standardize::Standardization;
