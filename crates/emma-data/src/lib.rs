@@ -2,6 +2,7 @@
 
 #![deny(missing_docs)]
 
+mod corruption;
 mod error;
 mod feature_reader;
 mod random;
@@ -10,6 +11,7 @@ mod samples;
 mod split;
 mod standardize;
 
+pub use corruption::{Corruption, CorruptionRecord, NoiseStd, corrupt, noise_to_signal_decibels};
 pub use error::{Error, Result};
 pub use feature_reader::{Chunk, FeatureReader, LabelColumn};
 pub use random::{Generator, generator};
