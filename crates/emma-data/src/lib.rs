@@ -47,3 +47,12 @@ pub use random::{Generator, generator};
 pub use samples::{ModeColumns, ModeSamples, Samples};
 pub use split::{Split, SplitFractions, stratified_split};
 pub use standardize::Standardization;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_front_page_shows_the_example() {
+        let front_page = include_str!("../README.md");
+        assert!(front_page.contains(include_str!("../examples/corrupt_a_table.rs").trim_end()));
+    }
+}
