@@ -18,11 +18,15 @@ use crate::samples::check_labels;
 /// # Source
 /// The default is close to the thesis's experiments on HTRU2: two thirds for training, the rest halved.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Fractions", into = "Fractions")]
-pub struct SplitFractions(Fractions);
+#[serde(try_from = "Fractions")]
+pub struct SplitFractions {
+    train: f64,
+    validation: f64,
+    test: f64,
+}
 
-/// Fractions as they are written, not yet checked.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// Fractions as they are read, not yet checked.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fractions {
     train: f64,
@@ -48,36 +52,36 @@ impl SplitFractions {
                 test,
             });
         }
-        Ok(Self(Fractions {
+        Ok(Self {
             train,
             validation,
             test,
-        }))
+        })
     }
 
     /// Share of training rows.
     pub fn train(&self) -> f64 {
-        self.0.train
+        self.train
     }
 
     /// Share of validation rows.
     pub fn validation(&self) -> f64 {
-        self.0.validation
+        self.validation
     }
 
     /// Share of test rows.
     pub fn test(&self) -> f64 {
-        self.0.test
+        self.test
     }
 }
 
 impl Default for SplitFractions {
     fn default() -> Self {
-        Self(Fractions {
+        Self {
             train: 0.67,
             validation: 0.165,
             test: 0.165,
-        })
+        }
     }
 }
 
@@ -86,12 +90,6 @@ impl TryFrom<Fractions> for SplitFractions {
 
     fn try_from(raw: Fractions) -> Result<Self> {
         Self::new(raw.train, raw.validation, raw.test)
-    }
-}
-
-impl From<SplitFractions> for Fractions {
-    fn from(fractions: SplitFractions) -> Self {
-        fractions.0
     }
 }
 

@@ -15,11 +15,14 @@ use crate::error::{Error, Result};
 /// # Units
 /// `mean` and `std` have the column's unit; `z` is dimensionless, in standard deviations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "MeanAndStd", into = "MeanAndStd")]
-pub struct Standardization(MeanAndStd);
+#[serde(try_from = "MeanAndStd")]
+pub struct Standardization {
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
 
-/// Means and standard deviations as they are written, not yet checked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Means and standard deviations as they are read, not yet checked.
+#[derive(Deserialize)]
 struct MeanAndStd {
     mean: Vec<f32>,
     std: Vec<f32>,
@@ -46,7 +49,7 @@ impl Standardization {
                 return Err(Error::StandardizationRange { column, mean, std });
             }
         }
-        Ok(Self(MeanAndStd { mean, std }))
+        Ok(Self { mean, std })
     }
 
     /// Mean and population standard deviation of the columns of one mode.
@@ -109,9 +112,9 @@ impl Standardization {
             }
             let variance = ((sum_of_squares - sum * sum / n_rows) / n_rows).max(0.0);
             let std = variance.sqrt() as f32;
-            // Equal values are compared as such: the rounded mean may differ from all of them.
-            let differs = |value: &f32| value.total_cmp(&first).is_ne();
-            if !(std > 0.0 && column.iter().any(differs)) {
+            // Sums of equal 32-bit values are exact in 64 bits, up to 2^29 rows: a constant column has
+            // a deviation of exactly 0.
+            if std <= 0.0 {
                 return Err(Error::ConstantColumn {
                     mode: mode_name.to_owned(),
                     column: name.clone(),
@@ -126,12 +129,12 @@ impl Standardization {
 
     /// The mean of each column, `[columns]`.
     pub fn mean(&self) -> &[f32] {
-        &self.0.mean
+        &self.mean
     }
 
     /// The standard deviation of each column, `[columns]`, above 0.
     pub fn std(&self) -> &[f32] {
-        &self.0.std
+        &self.std
     }
 
     /// A standardized copy of `values`.
@@ -150,16 +153,16 @@ impl Standardization {
         reason = "views are passed by value, as slices are"
     )]
     pub fn apply(&self, values: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-        if values.ncols() != self.0.mean.len() {
+        if values.ncols() != self.mean.len() {
             return Err(Error::StandardizationColumns {
-                expected: self.0.mean.len(),
+                expected: self.mean.len(),
                 found: values.ncols(),
             });
         }
         let mut standardized = values.to_owned();
         for ((row, column), cell) in standardized.indexed_iter_mut() {
             let value = *cell;
-            *cell = (value - self.0.mean[column]) / self.0.std[column];
+            *cell = (value - self.mean[column]) / self.std[column];
             if !cell.is_finite() {
                 return Err(Error::StandardizedValue {
                     row,
@@ -178,12 +181,6 @@ impl TryFrom<MeanAndStd> for Standardization {
 
     fn try_from(raw: MeanAndStd) -> Result<Self> {
         Self::new(raw.mean, raw.std)
-    }
-}
-
-impl From<Standardization> for MeanAndStd {
-    fn from(standardization: Standardization) -> Self {
-        standardization.0
     }
 }
 
