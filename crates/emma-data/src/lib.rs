@@ -1,1 +1,58 @@
-//! Placeholder.
+//! Multi-modal tables, from the file to what a model is trained on.
+//!
+//! A row of a table describes one thing through several *modes*: groups of columns that come from
+//! different sensors or views, each of which may fail on its own. This crate reads such rows, shares
+//! them out, puts them on one scale and damages them on purpose, keeping a record of what it did. It
+//! knows no model and no tensor library.
+//!
+//! The tour, in the order of use:
+//!
+//! 1. [`FeatureReader`] streams the needed columns of a comma-separated table in bounded memory, and
+//!    says file, line and column of whatever is wrong; [`Samples::read`] takes in a whole labelled
+//!    table. [`htru2`] holds the pulsar candidates that the thesis is evaluated on.
+//! 2. [`stratified_split`] shares out the rows between training, validation and test.
+//! 3. [`Standardization`] is fitted to the training rows and applied to all.
+//! 4. [`CorruptionRecord`] says which mode of which row is to be corrupted, and [`corrupt`] does it
+//!    on copies.
+//!
+//! Whatever is random draws from a [`generator`]: seeded, and named after its purpose.
+//!
+//! ```
+#![doc = include_str!("../examples/corrupt_a_table.rs")]
+//! ```
+//!
+//! # Invariants
+//! - Nothing changes its input; whatever is altered is a copy.
+//! - The same bytes and the same seed give the same result, bit for bit.
+//! - No input makes the crate panic: what is wrong comes back as an [`Error`] that says what was
+//!   expected, what came and where.
+
+#![deny(missing_docs)]
+
+mod corruption;
+mod error;
+mod feature_reader;
+pub mod htru2;
+mod random;
+mod record_reader;
+mod samples;
+mod split;
+mod standardize;
+
+pub use corruption::{Corruption, CorruptionRecord, NoiseStd, corrupt, noise_to_signal_decibels};
+pub use error::{Error, Result};
+pub use feature_reader::{Chunk, FeatureReader, LabelColumn};
+pub use htru2::{CandidateTable, read_candidates, read_htru2};
+pub use random::{Generator, generator};
+pub use samples::{ModeColumns, ModeSamples, Samples};
+pub use split::{Split, SplitFractions, stratified_split};
+pub use standardize::Standardization;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_front_page_shows_the_example() {
+        let front_page = include_str!("../README.md");
+        assert!(front_page.contains(include_str!("../examples/corrupt_a_table.rs").trim_end()));
+    }
+}

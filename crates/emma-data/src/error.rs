@@ -1,0 +1,498 @@
+//! What can be wrong with a table, a split or a corruption, said with its place.
+
+use std::io;
+
+/// Result of this crate's operations.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything this crate refuses, with what was expected, what came and where.
+///
+/// Lines and columns of files count from 1, as editors count them. Rows count data rows from 0, as
+/// `emma score` writes them. A message names the file as the caller named it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file could not be opened.
+    #[error("{file}: cannot be opened")]
+    Open {
+        /// File, as the caller named it.
+        file: String,
+        /// Answer of the operating system.
+        source: io::Error,
+    },
+    /// The file was opened but stopped answering.
+    #[error("{file}: line {line}: cannot be read further")]
+    Read {
+        /// File, as the caller named it.
+        file: String,
+        /// Line that was being read, from 1.
+        line: u64,
+        /// Answer of the operating system.
+        source: io::Error,
+    },
+    /// The file's bytes are not the data set that was asked for.
+    #[error("{file}: expected a file with SHA-256 {}, found {found}", expected.join(" or "))]
+    WrongDigest {
+        /// File, as the caller named it.
+        file: String,
+        /// Digests that are accepted, in hexadecimal.
+        expected: Vec<String>,
+        /// Digest of the bytes that came, in hexadecimal.
+        found: String,
+    },
+    /// The file has no line that holds anything.
+    #[error(
+        "{file}: expected a table with the columns {}, found an empty file",
+        listing(expected)
+    )]
+    EmptyFile {
+        /// File, as the caller named it.
+        file: String,
+        /// Columns that were asked for.
+        expected: Vec<String>,
+    },
+    /// The file has a header and nothing under it, where rows were needed.
+    #[error("{file}: line {line}: expected at least one row after the header, found none")]
+    NoRows {
+        /// File, as the caller named it.
+        file: String,
+        /// Last line of the file, from 1.
+        line: u64,
+    },
+    /// The header lacks a needed column.
+    #[error(
+        "{file}: line {line}: expected a column named {column:?}, found the columns {} \
+         (the line is a header because its field {evidence_number}, {evidence:?}, is not a number)",
+        listing(found)
+    )]
+    MissingColumn {
+        /// File, as the caller named it.
+        file: String,
+        /// Line of the header, from 1.
+        line: u64,
+        /// The name that was looked for.
+        column: String,
+        /// The names that the file has.
+        found: Vec<String>,
+        /// The first field that makes the line a header, from 1.
+        evidence_number: usize,
+        /// That field's text.
+        evidence: String,
+    },
+    /// The header holds a needed column twice.
+    #[error(
+        "{file}: line {line}: expected one column named {column:?}, found columns {first} and {second}"
+    )]
+    DuplicateColumn {
+        /// File, as the caller named it.
+        file: String,
+        /// Line of the header, from 1.
+        line: u64,
+        /// The repeated name.
+        column: String,
+        /// Number of the first such column, from 1.
+        first: usize,
+        /// Number of the second such column, from 1.
+        second: usize,
+    },
+    /// A file without a header has the wrong number of columns.
+    #[error(
+        "{file}: line {line}: without a header, expected {}, found {found} columns",
+        expected_columns(features, *label_required)
+    )]
+    HeaderlessColumnCount {
+        /// File, as the caller named it.
+        file: String,
+        /// The first line with something on it, from 1.
+        line: u64,
+        /// The features that were asked for, in order.
+        features: Vec<String>,
+        /// Whether the label must follow them.
+        label_required: bool,
+        /// Columns that the line has.
+        found: usize,
+    },
+    /// A row is shorter or longer than the first line.
+    #[error("{file}: line {line}: expected {expected} fields, as in the first line, found {found}")]
+    RaggedRow {
+        /// File, as the caller named it.
+        file: String,
+        /// Line where the row starts, from 1.
+        line: u64,
+        /// Fields of the first line.
+        expected: usize,
+        /// Fields of this row.
+        found: usize,
+    },
+    /// A needed field is empty or text.
+    #[error(
+        "{file}: line {line}: expected a number in column {column:?} (column {column_number}), \
+         found {found:?}"
+    )]
+    NotANumber {
+        /// File, as the caller named it.
+        file: String,
+        /// Line where the row starts, from 1.
+        line: u64,
+        /// Name of the column.
+        column: String,
+        /// Number of the column in the file, from 1.
+        column_number: usize,
+        /// Text of the field, shortened if long.
+        found: String,
+    },
+    /// A needed field is NaN, infinite or too large for 32 bits.
+    #[error(
+        "{file}: line {line}: expected a finite 32-bit number in column {column:?} \
+         (column {column_number}), found {found:?}"
+    )]
+    NonFiniteNumber {
+        /// File, as the caller named it.
+        file: String,
+        /// Line where the row starts, from 1.
+        line: u64,
+        /// Name of the column.
+        column: String,
+        /// Number of the column in the file, from 1.
+        column_number: usize,
+        /// Text of the field, shortened if long.
+        found: String,
+    },
+    /// A label field is something else than 0 or 1.
+    #[error(
+        "{file}: line {line}: expected 0 or 1 in the label column {column:?} \
+         (column {column_number}), found {found:?}"
+    )]
+    LabelText {
+        /// File, as the caller named it.
+        file: String,
+        /// Line where the row starts, from 1.
+        line: u64,
+        /// Name of the column.
+        column: String,
+        /// Number of the column in the file, from 1.
+        column_number: usize,
+        /// Text of the field, shortened if long.
+        found: String,
+    },
+    /// A row is larger than the reader's memory bound.
+    #[error(
+        "{file}: line {line}: expected a row of at most {max_bytes} bytes in {max_fields} fields, \
+         found a longer one (is a quote left open?)"
+    )]
+    RowTooLong {
+        /// File, as the caller named it.
+        file: String,
+        /// Line where the row starts, from 1.
+        line: u64,
+        /// Most bytes of text in one row.
+        max_bytes: usize,
+        /// Most fields in one row.
+        max_fields: usize,
+    },
+    /// The file ends inside a quoted field.
+    #[error(
+        "{file}: line {line}: expected every quote of this row to be closed, found the end of the file"
+    )]
+    UnclosedQuote {
+        /// File, as the caller named it.
+        file: String,
+        /// Line where the row starts, from 1.
+        line: u64,
+    },
+    /// A reader was asked for no feature at all.
+    #[error("{file}: expected at least one feature column to be asked for, found none")]
+    NoFeatureColumns {
+        /// File, as the caller named it.
+        file: String,
+    },
+    /// A reader was asked for one column twice.
+    #[error("{file}: expected different column names to be asked for, found {column:?} twice")]
+    RepeatedColumn {
+        /// File, as the caller named it.
+        file: String,
+        /// The repeated name.
+        column: String,
+    },
+    /// A chunk of no rows was asked for, which would never reach the end of a file.
+    #[error("{file}: expected chunks of at least one row to be asked for, found 0")]
+    EmptyChunk {
+        /// File, as the caller named it.
+        file: String,
+    },
+    /// Columns outside of a chunk were asked for.
+    #[error("expected columns among the chunk's {n_columns}, found {start} to {end}")]
+    ColumnRange {
+        /// First column, from 0.
+        start: usize,
+        /// One past the last column, from 0.
+        end: usize,
+        /// Columns of the chunk.
+        n_columns: usize,
+    },
+
+    /// Samples or a corruption were built over no mode.
+    #[error("expected at least one mode, found none")]
+    NoModes,
+    /// A mode's name cannot become part of a tensor's name.
+    #[error("expected a mode name of lowercase letters, digits and underscores, found {mode:?}")]
+    ModeName {
+        /// The name that came.
+        mode: String,
+    },
+    /// Two modes have one name.
+    #[error("expected different mode names, found {mode:?} twice")]
+    DuplicateMode {
+        /// The repeated name.
+        mode: String,
+    },
+    /// A mode has no column.
+    #[error("mode {mode:?}: expected at least one column, found none")]
+    NoModeColumns {
+        /// Name of the mode.
+        mode: String,
+    },
+    /// Two columns of a mode have one name.
+    #[error("mode {mode:?}: expected different column names, found {column:?} twice")]
+    DuplicateModeColumn {
+        /// Name of the mode.
+        mode: String,
+        /// The repeated name.
+        column: String,
+    },
+    /// A mode's values and its column names disagree.
+    #[error("mode {mode:?}: expected values in {expected} columns, one per name, found {found}")]
+    ModeColumnCount {
+        /// Name of the mode.
+        mode: String,
+        /// Number of names.
+        expected: usize,
+        /// Columns of the values.
+        found: usize,
+    },
+    /// A mode has another number of rows than there are labels.
+    #[error("mode {mode:?}: expected {expected} rows, one per label, found {found}")]
+    ModeRowCount {
+        /// Name of the mode.
+        mode: String,
+        /// Number of labels.
+        expected: usize,
+        /// Rows of the values.
+        found: usize,
+    },
+    /// A value in memory is NaN or infinite.
+    #[error(
+        "mode {mode:?}: row {row}: expected a finite number in column {column:?}, found {found}"
+    )]
+    NonFiniteValue {
+        /// Name of the mode.
+        mode: String,
+        /// Row, from 0.
+        row: usize,
+        /// Name of the column.
+        column: String,
+        /// The value.
+        found: f32,
+    },
+    /// A label in memory is something else than 0 or 1.
+    #[error("row {row}: expected the label 0 or 1, found {found}")]
+    LabelValue {
+        /// Row, from 0.
+        row: usize,
+        /// The label that came.
+        found: u8,
+    },
+    /// A row was asked for that does not exist.
+    #[error("expected rows below {n_rows}, found {row}")]
+    RowOutOfRange {
+        /// The row asked for, from 0.
+        row: usize,
+        /// Number of rows.
+        n_rows: usize,
+    },
+
+    /// The three fractions of a split do not share out all rows.
+    #[error(
+        "expected three fractions above 0 that sum to 1, found train {train}, \
+         validation {validation}, test {test}"
+    )]
+    SplitFractions {
+        /// Fraction of training rows.
+        train: f64,
+        /// Fraction of validation rows.
+        validation: f64,
+        /// Fraction of test rows.
+        test: f64,
+    },
+    /// A class is too rare to be in every part of a split.
+    #[error(
+        "expected rows of class {class} in the {part} part of the split, found none \
+         (the table has {n_rows} rows of that class)"
+    )]
+    ClassMissing {
+        /// The class: 0 or 1.
+        class: u8,
+        /// The part without it: `train`, `validation` or `test`.
+        part: &'static str,
+        /// Rows of the class in the whole table.
+        n_rows: usize,
+    },
+
+    /// A standardization was to be fitted to no row.
+    #[error("mode {mode:?}: expected at least one row to fit the standardization to, found none")]
+    NoRowsToFit {
+        /// Name of the mode.
+        mode: String,
+    },
+    /// A column does not vary, so it has no scale.
+    #[error("mode {mode:?}: expected column {column:?} to vary, found {value} in every row")]
+    ConstantColumn {
+        /// Name of the mode.
+        mode: String,
+        /// Name of the column.
+        column: String,
+        /// The value of its first row.
+        value: f32,
+    },
+    /// Means and standard deviations are not pairs.
+    #[error("expected as many means as standard deviations, found {n_means} and {n_stds}")]
+    StandardizationLengths {
+        /// Number of means.
+        n_means: usize,
+        /// Number of standard deviations.
+        n_stds: usize,
+    },
+    /// A mean or standard deviation is outside its range.
+    #[error(
+        "column {column}: expected a finite mean and a finite standard deviation above 0, \
+         found {mean} and {std}"
+    )]
+    StandardizationRange {
+        /// Column, from 0.
+        column: usize,
+        /// Its mean.
+        mean: f32,
+        /// Its standard deviation.
+        std: f32,
+    },
+    /// Values have other columns than the standardization.
+    #[error("expected values in {expected} columns, as the standardization, found {found}")]
+    StandardizationColumns {
+        /// Columns of the standardization.
+        expected: usize,
+        /// Columns of the values.
+        found: usize,
+    },
+    /// A standardized value does not fit 32 bits.
+    #[error(
+        "row {row}, column {column}: expected a finite standardized value, found {found} from {value}"
+    )]
+    StandardizedValue {
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+        /// The value before.
+        value: f32,
+        /// The value after.
+        found: f32,
+    },
+
+    /// A noise level is negative, NaN, infinite or too large for 32 bits.
+    #[error(
+        "expected a noise standard deviation between 0 and {}, found {found}",
+        f32::MAX
+    )]
+    NoiseStd {
+        /// The level that came.
+        found: f64,
+    },
+    /// A corruption's text names no known kind, or its level is not a number.
+    #[error("expected a corruption written as noise:S, such as noise:0.5, found {found:?}")]
+    CorruptionText {
+        /// The text that came.
+        found: String,
+    },
+    /// A mode was asked for that does not exist.
+    #[error("expected a mode index below {n_modes}, found {mode_index}")]
+    ModeIndex {
+        /// The index that came, from 0.
+        mode_index: usize,
+        /// Number of modes.
+        n_modes: usize,
+    },
+    /// A corruption record would not fit into memory.
+    #[error("expected a record that fits into memory, found {n_rows} rows by {n_modes} modes")]
+    RecordTooLarge {
+        /// Number of rows.
+        n_rows: usize,
+        /// Number of modes.
+        n_modes: usize,
+    },
+    /// A corruption record was made for another number of modes.
+    #[error("expected {expected} modes, as in the corruption record, found {found}")]
+    RecordModes {
+        /// Modes of the record.
+        expected: usize,
+        /// Modes that came.
+        found: usize,
+    },
+    /// A corruption record was made for another number of rows.
+    #[error(
+        "mode {mode_index}: expected {expected} rows, as in the corruption record, found {found}"
+    )]
+    RecordRows {
+        /// Mode with other rows, from 0.
+        mode_index: usize,
+        /// Rows of the record.
+        expected: usize,
+        /// Rows that came.
+        found: usize,
+    },
+    /// A corrupted value does not fit 32 bits.
+    #[error(
+        "mode {mode_index}: row {row}, column {column}: expected a finite corrupted value, \
+         found {found} from {value}"
+    )]
+    CorruptedValue {
+        /// Mode, from 0.
+        mode_index: usize,
+        /// Row, from 0.
+        row: usize,
+        /// Column of the mode, from 0.
+        column: usize,
+        /// The value before.
+        value: f32,
+        /// The value after.
+        found: f32,
+    },
+}
+
+/// Names for a message: quoted, separated by commas, cut where a person stops reading.
+fn listing(names: &[String]) -> String {
+    const MOST: usize = 40;
+    let text = names
+        .iter()
+        .take(MOST)
+        .map(|name| format!("{name:?}"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len().saturating_sub(MOST) {
+        0 => text,
+        n_more => format!("{text} and {n_more} more"),
+    }
+}
+
+/// The layouts that a file without a header may have, with their numbers of columns.
+fn expected_columns(features: &[String], label_required: bool) -> String {
+    let count = features.len();
+    let names = listing(features);
+    if label_required {
+        format!("{} columns ({names}, then the label)", count + 1)
+    } else {
+        format!(
+            "{count} columns ({names}) or {} with the label last",
+            count + 1
+        )
+    }
+}
