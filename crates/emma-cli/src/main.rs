@@ -1,1 +1,46 @@
-fn main() {}
+//! The `emma` program: reruns the EMMA thesis and scores tables.
+
+mod args;
+mod commands;
+mod experiment3;
+mod failure;
+mod files;
+mod folders;
+mod progress;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command, GlobalArgs};
+use clap::Parser;
+use failure::{CommandResult, Failure};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !matches!(failure, Failure::OutputClosed) {
+                eprintln!("error: {failure}");
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli) -> CommandResult<()> {
+    check_device(&cli.global)?;
+    match &cli.command {
+        Command::Experiment3(args) => commands::experiment3::run(args, &cli.global),
+        Command::Score(args) => commands::score::run(args),
+    }
+}
+
+fn check_device(global: &GlobalArgs) -> CommandResult<()> {
+    if global.device == "cpu" {
+        return Ok(());
+    }
+    Err(Failure::input(format!(
+        "--device: expected cpu, the only device of this version, got {}",
+        global.device
+    )))
+}

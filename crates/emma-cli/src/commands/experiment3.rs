@@ -1,0 +1,191 @@
+//! `emma experiment3`.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Context;
+use emma_data::{CandidateTable, read_candidates, read_htru2};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use serde_json::Value;
+
+use crate::args::{Experiment3Args, GlobalArgs};
+use crate::experiment3::results::Results;
+use crate::experiment3::settings::{DataSettings, Settings};
+use crate::experiment3::{report, seed};
+use crate::failure::{CommandResult, Failure};
+use crate::progress::Progress;
+use crate::{files, folders};
+
+/// Where HTRU2 can be had.
+const HTRU2_ADDRESS: &str = "https://archive.ics.uci.edu/dataset/372/htru2";
+const RESULTS_FILE: &str = "results.json";
+const SETTINGS_FILE: &str = "settings.json";
+const MODELS_FOLDER: &str = "models";
+
+pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<()> {
+    let start = Instant::now();
+    let (table, data) = read_data(args)?;
+    let n_seeds = if args.quick { 2 } else { args.seeds } as u64;
+    let seeds: Vec<u64> = (args.seed..args.seed.saturating_add(n_seeds)).collect();
+    let mut settings = Settings::new(data, seeds);
+    settings.training.n_epochs = args.epochs;
+    settings.training.positive_weight = args.positive_weight;
+    settings.threshold_rule = args.threshold_rule.into();
+    settings.retrain = args.retrain;
+
+    let folder = folders::results_folder(args.out.as_deref(), "experiment3");
+    let headline = report::headline(&settings.data, settings.seeds.len());
+    if !args.json {
+        files::print(&format!("{headline}\n"))?;
+    }
+    let results = match prepare(&folder, &settings, args.fresh)? {
+        Some(finished) => finished,
+        None => compute(&table, settings, &folder, global, start)?,
+    };
+    if args.json {
+        let mut text = serde_json::to_string_pretty(&results).context("cannot print the results")?;
+        text.push('\n');
+        return files::print(&text);
+    }
+    files::print(&format!(
+        "{}\nResults: {}\n",
+        report::table(&results),
+        folder.join(RESULTS_FILE).display()
+    ))
+}
+
+fn read_data(args: &Experiment3Args) -> CommandResult<(CandidateTable, DataSettings)> {
+    let (table, source) = match args.data.as_str() {
+        "simulated" => {
+            return Err(Failure::input(
+                "--data simulated: the simulated survey is not part of this version",
+            ));
+        }
+        "auto" | "htru2" => {
+            let path = folders::data_folder(args.data_dir.as_deref()).join("htru2/HTRU_2.csv");
+            if !path.exists() {
+                return Err(Failure::input(format!(
+                    "expected HTRU2 at {}, it is not there; unpack HTRU_2.csv from {HTRU2_ADDRESS} \
+                     to that place, or set --data-dir or EMMA_DATA_DIR to a folder that holds \
+                     htru2/HTRU_2.csv",
+                    path.display()
+                )));
+            }
+            (read_htru2(&path)?, "htru2".to_owned())
+        }
+        file => (read_candidates(file)?, file.to_owned()),
+    };
+    let labels = table.samples.labels();
+    let data = DataSettings {
+        source,
+        rows: labels.len(),
+        positives: labels.iter().filter(|&&label| label == 1).count(),
+        sha256: table.sha256.clone(),
+    };
+    Ok((table, data))
+}
+
+/// Makes the folder ready to be filled or continued; returns its results if it is finished.
+fn prepare(folder: &Path, settings: &Settings, fresh: bool) -> CommandResult<Option<Results>> {
+    if fresh {
+        remove_earlier_run(folder)?;
+    }
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Failure::input(format!("--out {}: {error}", folder.display())))?;
+    let settings_path = folder.join(SETTINGS_FILE);
+    if settings_path.exists() {
+        let earlier: Value = read_json(&settings_path)?;
+        if let Some((name, then, now)) = settings.difference(&earlier) {
+            return Err(Failure::input(format!(
+                "{} holds results of another setting: {name} was {then}, now it is {now}; \
+                 choose another --out, or start anew with --fresh",
+                folder.display()
+            )));
+        }
+        let results_path = folder.join(RESULTS_FILE);
+        if results_path.exists() {
+            return Ok(Some(read_json(&results_path)?));
+        }
+        return Ok(None);
+    }
+    let empty = std::fs::read_dir(folder)
+        .map_err(|error| Failure::input(format!("--out {}: {error}", folder.display())))?
+        .next()
+        .is_none();
+    if !empty {
+        return Err(Failure::input(format!(
+            "--out {}: expected an empty folder or one with results of experiment3, got one with \
+             other files",
+            folder.display()
+        )));
+    }
+    files::write_json(&settings_path, settings)?;
+    Ok(None)
+}
+
+/// Removes what an earlier run wrote, and nothing else.
+fn remove_earlier_run(folder: &Path) -> CommandResult<()> {
+    // The settings go last: a folder without them is not taken for an unfinished run.
+    for (name, is_folder) in [
+        (RESULTS_FILE, false),
+        (MODELS_FOLDER, true),
+        (SETTINGS_FILE, false),
+    ] {
+        let path = folder.join(name);
+        let removed = if is_folder {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        match removed {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Failure::Failed(
+                    anyhow::Error::new(error).context(format!("cannot remove {}", path.display())),
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn compute(
+    table: &CandidateTable,
+    settings: Settings,
+    folder: &Path,
+    global: &GlobalArgs,
+    start: Instant,
+) -> CommandResult<Results> {
+    let steps = seed::steps(&settings, &table.samples) * settings.seeds.len() as u64;
+    let progress = Progress::new(steps, global.quiet);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(global.threads.unwrap_or(0))
+        .build()
+        .context("cannot start threads")?;
+    let run_seed = |seed: &u64| {
+        let folder = folder.join(MODELS_FOLDER).join(format!("seed{seed}"));
+        let outcome = seed::run(&settings, &table.samples, *seed, &folder, &progress)?;
+        if !std::io::stderr().is_terminal() {
+            progress.note(&format!("seed {seed} done"));
+        }
+        Ok(outcome)
+    };
+    let outcomes: CommandResult<Vec<_>> =
+        pool.install(|| settings.seeds.par_iter().map(run_seed).collect());
+    progress.finish();
+    let results = Results::new(settings.clone(), &outcomes?, start.elapsed().as_secs_f64());
+    files::write_json(&folder.join(RESULTS_FILE), &results)?;
+    Ok(results)
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> CommandResult<T> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        Failure::input(format!(
+            "{}: {error}; start anew with --fresh",
+            path.display()
+        ))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+    serde_json::from_str(&text).map_err(|error| unreadable(&error))
+}

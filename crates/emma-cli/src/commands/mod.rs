@@ -1,0 +1,4 @@
+//! One module a subcommand.
+
+pub(crate) mod experiment3;
+pub(crate) mod score;

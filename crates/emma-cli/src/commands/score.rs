@@ -1,0 +1,169 @@
+//! `emma score`: one output row per input row, in order, in bounded memory.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use emma_data::{Chunk, FeatureReader, LabelColumn};
+use emma_models::{Checkpoint, ModelMetadata, Prediction, TrainedModel};
+
+use crate::args::ScoreArgs;
+use crate::failure::{CommandResult, Failure};
+use crate::files::{AtomicFile, output_failure};
+
+/// Rows scored at once.
+const ROWS_PER_CHUNK: usize = 4096;
+
+pub(crate) fn run(args: &ScoreArgs) -> CommandResult<()> {
+    for path in std::iter::once(&args.data).chain(&args.out) {
+        if path.extension().is_some_and(|suffix| suffix == "parquet") {
+            return Err(Failure::input(format!(
+                "{}: expected a CSV file; this version does not know Parquet",
+                path.display()
+            )));
+        }
+    }
+    let model = load_model(&args.model)?;
+    if args.explain && !model.has_emma() {
+        eprintln!(
+            "note: {} has no EMMA, so --explain adds nothing",
+            args.model.display()
+        );
+    }
+    let explain = args.explain && model.has_emma();
+    let source: Box<dyn Read> = if args.data.as_os_str() == "-" {
+        Box::new(io::stdin().lock())
+    } else {
+        let file = File::open(&args.data)
+            .map_err(|error| Failure::input(format!("{}: {error}", args.data.display())))?;
+        Box::new(file)
+    };
+    let columns: Vec<&String> = model
+        .metadata()
+        .modes
+        .iter()
+        .flat_map(|mode| &mode.columns)
+        .collect();
+    let name = args.data.display().to_string();
+    let reader = FeatureReader::new(source, name, &columns, LabelColumn::None)?;
+    match &args.out {
+        Some(target) => {
+            let mut file = AtomicFile::create(target)?;
+            score(&model, reader, explain, &mut file)?;
+            Ok(file.finish()?)
+        }
+        None => score(
+            &model,
+            reader,
+            explain,
+            &mut BufWriter::new(io::stdout().lock()),
+        ),
+    }
+}
+
+fn load_model(path: &Path) -> CommandResult<TrainedModel> {
+    let bad = |error: &dyn std::fmt::Display| {
+        Failure::input(format!("{}: {error}", path.display()))
+    };
+    let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
+    let checkpoint = Checkpoint::from_bytes(&bytes).map_err(|error| bad(&error))?;
+    TrainedModel::from_checkpoint(&checkpoint, &Device::Cpu).map_err(|error| bad(&error))
+}
+
+fn score(
+    model: &TrainedModel,
+    mut reader: FeatureReader<Box<dyn Read>>,
+    explain: bool,
+    output: &mut impl Write,
+) -> CommandResult<()> {
+    let mut text = header(model, explain);
+    let mut chunk = Chunk::new();
+    loop {
+        // What can be scored before a faulty row is still written: the error names the row.
+        let more = reader.next_chunk(ROWS_PER_CHUNK, &mut chunk);
+        if chunk.n_rows() > 0 {
+            let prediction = predict(model, &chunk, reader.file())?;
+            append(&mut text, model, &prediction, chunk.first_row(), explain);
+        }
+        output.write_all(text.as_bytes()).map_err(output_failure)?;
+        text.clear();
+        if !more? {
+            break;
+        }
+    }
+    output.flush().map_err(output_failure)
+}
+
+fn predict(model: &TrainedModel, chunk: &Chunk, file: &str) -> CommandResult<Prediction> {
+    let mut start = 0;
+    let mut modes = Vec::with_capacity(model.metadata().modes.len());
+    for mode in &model.metadata().modes {
+        let end = start + mode.columns.len();
+        let mut values = Vec::with_capacity(chunk.n_rows() * mode.columns.len());
+        chunk.copy_columns(start..end, &mut values)?;
+        let shape = (chunk.n_rows(), mode.columns.len());
+        modes.push(Tensor::from_vec(values, shape, &Device::Cpu)?);
+        start = end;
+    }
+    model.predict(&modes).map_err(|error| match error {
+        emma_models::Error::Row { row, message } => {
+            let line = chunk.lines().get(row).copied().unwrap_or_default();
+            Failure::input(format!("{file}, line {line}: {message}"))
+        }
+        error => error.into(),
+    })
+}
+
+fn header(model: &TrainedModel, explain: bool) -> String {
+    let mut text = String::from("row,probability,label");
+    if model.has_emma() {
+        text.push_str(",total_energy");
+    }
+    if explain {
+        for mode in &model.metadata().modes {
+            let name = &mode.name;
+            let _ = write!(
+                text,
+                ",potential_{name},energy_{name},importance_{name},attention_{name}"
+            );
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// Numbers are printed with the fewest digits that read back as the same f32.
+fn append(
+    text: &mut String,
+    model: &TrainedModel,
+    prediction: &Prediction,
+    first_row: u64,
+    explain: bool,
+) {
+    for (row, probability) in prediction.probabilities.iter().enumerate() {
+        let label = label(*probability, model.metadata());
+        let _ = write!(text, "{},{probability},{label}", first_row + row as u64);
+        if let Some(explanation) = &prediction.explanation {
+            let _ = write!(text, ",{}", explanation.total_energy[row]);
+            if explain {
+                for mode in 0..model.metadata().modes.len() {
+                    let _ = write!(
+                        text,
+                        ",{},{},{},{}",
+                        explanation.potential[row][mode],
+                        explanation.energy[row][mode],
+                        explanation.importance[row][mode],
+                        explanation.attention[row][mode]
+                    );
+                }
+            }
+        }
+        text.push('\n');
+    }
+}
+
+fn label(probability: f32, metadata: &ModelMetadata) -> u8 {
+    u8::from(f64::from(probability) >= metadata.threshold)
+}

@@ -1,0 +1,164 @@
+//! One seed's rows: split, standardized, corrupted.
+
+use candle_core::{Device, Tensor};
+use emma_data::{
+    Corruption, CorruptionRecord, NoiseStd, Samples, Split, SplitFractions, Standardization,
+    corrupt, generator, stratified_split,
+};
+use emma_models::Batch;
+use ndarray::Array2;
+
+use crate::failure::CommandResult;
+
+/// The test condition without corruption.
+pub(crate) const UNCORRUPTED: &str = "uncorrupted";
+
+/// Rows of one part of a split, all modes.
+pub(crate) struct Part {
+    /// Raw values, one `[rows, features]` array a mode.
+    raw: Vec<Array2<f32>>,
+    /// Standard scores.
+    standardized: Vec<Array2<f32>>,
+    pub(crate) labels: Vec<u8>,
+}
+
+/// A part's rows with one mode of some of them corrupted.
+pub(crate) struct CorruptedPart {
+    pub(crate) modes: Vec<Array2<f32>>,
+    pub(crate) record: CorruptionRecord,
+}
+
+/// Everything random about the data of one seed.
+pub(crate) struct SeedData {
+    pub(crate) split: Split,
+    pub(crate) standardization: Vec<Standardization>,
+    pub(crate) train: Part,
+    pub(crate) validation: Part,
+    pub(crate) test: Part,
+    /// Training rows, half clean, the rest with one mode corrupted.
+    pub(crate) corrupted_train: CorruptedPart,
+    /// Validation rows, likewise.
+    pub(crate) corrupted_validation: CorruptedPart,
+    /// Test rows with one mode of every row corrupted: one entry a mode, in order.
+    pub(crate) corrupted_test: Vec<CorruptedPart>,
+}
+
+impl SeedData {
+    pub(crate) fn new(samples: &Samples, seed: u64, noise_std: f64) -> CommandResult<Self> {
+        let split = stratified_split(
+            samples.labels(),
+            &SplitFractions::default(),
+            &mut generator(seed, "split"),
+        )?;
+        let training_rows = samples.select(&split.train)?;
+        let standardization = training_rows
+            .modes()
+            .iter()
+            .map(|mode| Standardization::fit(&mode.name, &mode.columns, mode.values.view()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let train = Part::new(&training_rows, &standardization)?;
+        let validation = Part::new(&samples.select(&split.validation)?, &standardization)?;
+        let test = Part::new(&samples.select(&split.test)?, &standardization)?;
+        let noise = Corruption::Noise(NoiseStd::new(noise_std)?);
+        let mixture = |part: &Part, stream: &str| -> CommandResult<CorruptedPart> {
+            let mut rng = generator(seed, stream);
+            let record = CorruptionRecord::mixture(part.n_rows(), samples.n_modes(), &mut rng)?;
+            part.corrupted(record, &noise, &mut rng)
+        };
+        let corrupted_test = samples
+            .modes()
+            .iter()
+            .enumerate()
+            .map(|(mode_index, mode)| {
+                let mut rng = generator(seed, &format!("test noise on {}", mode.name));
+                let record =
+                    CorruptionRecord::all_rows(test.n_rows(), samples.n_modes(), mode_index)?;
+                test.corrupted(record, &noise, &mut rng)
+            })
+            .collect::<CommandResult<_>>()?;
+        Ok(Self {
+            corrupted_train: mixture(&train, "training noise")?,
+            corrupted_validation: mixture(&validation, "validation noise")?,
+            corrupted_test,
+            split,
+            standardization,
+            train,
+            validation,
+            test,
+        })
+    }
+}
+
+impl Part {
+    fn new(samples: &Samples, standardization: &[Standardization]) -> CommandResult<Self> {
+        let standardized = samples
+            .modes()
+            .iter()
+            .zip(standardization)
+            .map(|(mode, standardization)| standardization.apply(mode.values.view()))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            raw: samples.modes().iter().map(|mode| mode.values.clone()).collect(),
+            standardized,
+            labels: samples.labels().to_vec(),
+        })
+    }
+
+    fn n_rows(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn corrupted(
+        &self,
+        record: CorruptionRecord,
+        corruption: &Corruption,
+        rng: &mut emma_data::Generator,
+    ) -> CommandResult<CorruptedPart> {
+        Ok(CorruptedPart {
+            modes: corrupt(&self.standardized, &record, corruption, rng)?,
+            record,
+        })
+    }
+
+    /// Raw rows, one tensor a mode.
+    pub(crate) fn raw_tensors(&self) -> CommandResult<Vec<Tensor>> {
+        tensors(&self.raw)
+    }
+
+    /// Standardized rows, one tensor a mode.
+    pub(crate) fn tensors(&self) -> CommandResult<Vec<Tensor>> {
+        tensors(&self.standardized)
+    }
+
+    /// Clean standardized rows with their labels.
+    pub(crate) fn batch(&self) -> CommandResult<Batch> {
+        Ok(Batch::new(self.tensors()?, self.label_tensor()?)?)
+    }
+
+    /// Corrupted rows with this part's labels.
+    pub(crate) fn corrupted_batch(&self, corrupted: &CorruptedPart) -> CommandResult<Batch> {
+        let batch = Batch::new(corrupted.tensors()?, self.label_tensor()?)?;
+        Ok(batch.with_corruption_sign(tensor(&corrupted.record.signs())?)?)
+    }
+
+    fn label_tensor(&self) -> CommandResult<Tensor> {
+        let labels: Vec<f32> = self.labels.iter().map(|&label| f32::from(label)).collect();
+        Ok(Tensor::from_vec(labels, self.n_rows(), &Device::Cpu)?)
+    }
+}
+
+impl CorruptedPart {
+    /// Corrupted standardized rows, one tensor a mode.
+    pub(crate) fn tensors(&self) -> CommandResult<Vec<Tensor>> {
+        tensors(&self.modes)
+    }
+}
+
+fn tensors(modes: &[Array2<f32>]) -> CommandResult<Vec<Tensor>> {
+    modes.iter().map(tensor).collect()
+}
+
+fn tensor(values: &Array2<f32>) -> CommandResult<Tensor> {
+    let row_major: Vec<f32> = values.iter().copied().collect();
+    Ok(Tensor::from_vec(row_major, values.dim(), &Device::Cpu)?)
+}

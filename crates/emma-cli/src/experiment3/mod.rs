@@ -1,0 +1,11 @@
+//! The thesis's experiment 3: six models over seeds, scored on clean and on noisy test rows.
+//!
+//! Settings → one outcome a seed (data, training, selection, evaluation) → results → table.
+
+pub(crate) mod data;
+pub(crate) mod models;
+pub(crate) mod outcome;
+pub(crate) mod report;
+pub(crate) mod results;
+pub(crate) mod seed;
+pub(crate) mod settings;

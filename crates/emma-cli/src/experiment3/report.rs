@@ -1,0 +1,166 @@
+//! The final table.
+
+use std::fmt::Write as _;
+
+use super::data::UNCORRUPTED;
+use super::results::{ByCondition, OverSeeds, Results};
+
+/// The line that says what the figures are made of; printed first.
+pub(crate) fn headline(results_data: &super::settings::DataSettings, n_seeds: usize) -> String {
+    let name = if results_data.source == "htru2" {
+        "HTRU2".to_owned()
+    } else {
+        results_data.source.clone()
+    };
+    let seeds = if n_seeds == 1 { "seed" } else { "seeds" };
+    format!(
+        "experiment3 on {name}: {} candidates, {} pulsars; {n_seeds} {seeds}",
+        thousands(results_data.rows),
+        thousands(results_data.positives)
+    )
+}
+
+/// F1 of every model by condition, and how EMMA compares, as text.
+pub(crate) fn table(results: &Results) -> String {
+    let noise = results.settings.noise_std;
+    let conditions = conditions(results);
+    let mut text = format!(
+        "F1 on test rows, mean ± half-width of the 95 % interval over seeds.\n\
+         Noisy: that mode of every test row, noise of standard deviation {noise}.\n\n"
+    );
+    let mut rows = vec![header("model", &conditions)];
+    for name in order(results) {
+        if let Some(model) = results.models.get(&name) {
+            rows.push(row(name, &model.f1, &conditions, format_score));
+        }
+    }
+    align(&mut text, &rows);
+    if !results.paired_differences.is_empty() {
+        text.push_str("\nF1 of EMMA (with) less that of a model without it, paired by seed:\n\n");
+        let mut rows = vec![header("with less", &conditions)];
+        for difference in &results.paired_differences {
+            let name = difference.baseline.clone();
+            rows.push(row(name, &difference.f1, &conditions, format_difference));
+        }
+        align(&mut text, &rows);
+        text.push_str("\nAn interval that holds 0 is no difference that these seeds can show.\n");
+    }
+    text
+}
+
+/// Uncorrupted first, then the modes.
+fn conditions(results: &Results) -> Vec<String> {
+    let mut conditions: Vec<String> = results
+        .models
+        .values()
+        .flat_map(|model| model.f1.keys())
+        .filter(|condition| *condition != UNCORRUPTED)
+        .cloned()
+        .collect();
+    // HTRU2's order, ip before dm.
+    conditions.sort_by(|a, b| b.cmp(a));
+    conditions.dedup();
+    conditions.insert(0, UNCORRUPTED.into());
+    conditions
+}
+
+/// Single modes first, EMMA last.
+fn order(results: &Results) -> Vec<String> {
+    let known = ["base", "without", "alternative", "with"];
+    let mut names: Vec<String> = results
+        .models
+        .keys()
+        .filter(|name| !known.contains(&name.as_str()))
+        .cloned()
+        .collect();
+    names.sort_by(|a, b| b.cmp(a));
+    names.extend(known.map(str::to_owned));
+    names
+}
+
+fn header(first: &str, conditions: &[String]) -> Vec<String> {
+    let mut row = vec![first.to_owned()];
+    for condition in conditions {
+        row.push(if condition == UNCORRUPTED {
+            condition.clone()
+        } else {
+            format!("{condition} noisy")
+        });
+    }
+    row
+}
+
+fn row(
+    name: String,
+    scores: &ByCondition,
+    conditions: &[String],
+    format: fn(&OverSeeds) -> String,
+) -> Vec<String> {
+    let mut row = vec![name];
+    for condition in conditions {
+        row.push(scores.get(condition).map_or_else(String::new, format));
+    }
+    row
+}
+
+fn format_score(score: &OverSeeds) -> String {
+    match score.ci95 {
+        Some(half_width) => format!("{:.3} ± {half_width:.3}", score.mean),
+        None => format!("{:.3}", score.mean),
+    }
+}
+
+fn format_difference(score: &OverSeeds) -> String {
+    match score.ci95 {
+        Some(half_width) => format!("{:+.3} ± {half_width:.3}", score.mean),
+        None => format!("{:+.3}", score.mean),
+    }
+}
+
+fn align(text: &mut String, rows: &[Vec<String>]) {
+    let n_columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..n_columns).map(width).collect();
+    for row in rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            if column == 0 {
+                let _ = write!(line, "  {cell:<width$}", width = widths[0]);
+            } else {
+                let _ = write!(line, "  {cell:>width$}", width = widths[column]);
+            }
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+}
+
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!(thousands(7), "7");
+        assert_eq!(thousands(1639), "1,639");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+    }
+}

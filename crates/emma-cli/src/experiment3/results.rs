@@ -1,0 +1,164 @@
+//! `results.json`: scores of every model and condition over seeds.
+
+use std::collections::BTreeMap;
+
+use emma_models::{ConfusionMatrix, MeanInterval};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::outcome::{ModelOutcome, SeedOutcome};
+use super::settings::{DataSettings, Settings};
+
+/// Version of the layout of `results.json`.
+const FORMAT_VERSION: u32 = 1;
+
+/// A figure over seeds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct OverSeeds {
+    pub(crate) mean: f64,
+    /// Half-width of the Student-t 95 % interval of the mean; null for one seed.
+    pub(crate) ci95: Option<f64>,
+    /// In the order of `seeds`.
+    pub(crate) per_seed: Vec<f64>,
+}
+
+impl OverSeeds {
+    fn of(per_seed: Vec<f64>) -> Self {
+        let interval = MeanInterval::of(&per_seed);
+        Self {
+            mean: interval.map_or(f64::NAN, |interval| interval.mean),
+            ci95: interval.and_then(|interval| interval.ci95),
+            per_seed,
+        }
+    }
+}
+
+/// A measure by test condition.
+pub(crate) type ByCondition = BTreeMap<String, OverSeeds>;
+
+/// All that one model reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ModelResults {
+    pub(crate) f1: ByCondition,
+    pub(crate) precision: ByCondition,
+    pub(crate) recall: ByCondition,
+    pub(crate) specificity: ByCondition,
+    /// In the order of `seeds`, as all that follows.
+    pub(crate) thresholds: Vec<f64>,
+    pub(crate) validation_f1: Vec<f64>,
+    pub(crate) hyperparameters: Vec<Map<String, Value>>,
+    pub(crate) best_epochs: Vec<usize>,
+    /// Seconds of training, selection included.
+    pub(crate) timing: Vec<f64>,
+}
+
+/// F1 of one model less that of another, on the same rows of the same seeds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PairedDifference {
+    pub(crate) model: String,
+    pub(crate) baseline: String,
+    pub(crate) f1: ByCondition,
+}
+
+/// Seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Timing {
+    /// From start to end, of the run that finished the results.
+    pub(crate) wall: f64,
+    /// Training of all models of all seeds, added up.
+    pub(crate) training: f64,
+}
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Results {
+    pub(crate) format_version: u32,
+    pub(crate) experiment: String,
+    pub(crate) data: DataSettings,
+    pub(crate) seeds: Vec<u64>,
+    pub(crate) models: BTreeMap<String, ModelResults>,
+    pub(crate) paired_differences: Vec<PairedDifference>,
+    pub(crate) settings: Settings,
+    pub(crate) timing: Timing,
+}
+
+impl Results {
+    /// Gathers the seeds' outcomes, given in the order of the settings' seeds.
+    pub(crate) fn new(settings: Settings, outcomes: &[SeedOutcome], wall: f64) -> Self {
+        let names = outcomes.first().map(|first| first.models.keys());
+        let models: BTreeMap<String, ModelResults> = names
+            .into_iter()
+            .flatten()
+            .map(|name| {
+                let seeds: Vec<&ModelOutcome> = outcomes
+                    .iter()
+                    .filter_map(|outcome| outcome.models.get(name))
+                    .collect();
+                (name.clone(), ModelResults::new(&seeds))
+            })
+            .collect();
+        let paired_differences = ["without", "alternative", "base"]
+            .iter()
+            .filter_map(|baseline| {
+                Some(PairedDifference {
+                    model: "with".into(),
+                    baseline: (*baseline).into(),
+                    f1: difference(&models.get("with")?.f1, &models.get(*baseline)?.f1),
+                })
+            })
+            .collect();
+        let training = models.values().flat_map(|model| &model.timing).sum();
+        Self {
+            format_version: FORMAT_VERSION,
+            experiment: "experiment3".into(),
+            data: settings.data.clone(),
+            seeds: settings.seeds.clone(),
+            models,
+            paired_differences,
+            settings,
+            timing: Timing { wall, training },
+        }
+    }
+}
+
+impl ModelResults {
+    fn new(seeds: &[&ModelOutcome]) -> Self {
+        let measure = |measure: fn(&ConfusionMatrix) -> f64| -> ByCondition {
+            let conditions = seeds.first().map(|first| first.test.keys());
+            conditions
+                .into_iter()
+                .flatten()
+                .map(|condition| {
+                    let per_seed = seeds
+                        .iter()
+                        .filter_map(|seed| seed.test.get(condition).map(measure))
+                        .collect();
+                    (condition.clone(), OverSeeds::of(per_seed))
+                })
+                .collect()
+        };
+        Self {
+            f1: measure(ConfusionMatrix::f1),
+            precision: measure(ConfusionMatrix::precision),
+            recall: measure(ConfusionMatrix::recall),
+            specificity: measure(ConfusionMatrix::specificity),
+            thresholds: seeds.iter().map(|seed| seed.threshold).collect(),
+            validation_f1: seeds.iter().map(|seed| seed.validation_f1).collect(),
+            hyperparameters: seeds.iter().map(|seed| seed.hyperparameters.clone()).collect(),
+            best_epochs: seeds.iter().map(|seed| seed.history.best_epoch).collect(),
+            timing: seeds.iter().map(|seed| seed.training_seconds).collect(),
+        }
+    }
+}
+
+fn difference(model: &ByCondition, baseline: &ByCondition) -> ByCondition {
+    model
+        .iter()
+        .filter_map(|(condition, model)| {
+            let baseline = baseline.get(condition)?;
+            let per_seed = model.per_seed.iter().zip(&baseline.per_seed);
+            let per_seed = per_seed.map(|(model, baseline)| model - baseline).collect();
+            Some((condition.clone(), OverSeeds::of(per_seed)))
+        })
+        .collect()
+}

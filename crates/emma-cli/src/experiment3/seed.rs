@@ -1,0 +1,343 @@
+//! One seed: train, select and threshold on training and validation rows, score test rows once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Context;
+use candle_core::{Device, Tensor};
+use emma_attention::Coldness;
+use emma_data::{Samples, generator};
+use emma_energy::SeededVarMap;
+use emma_models::{
+    Batch, Checkpoint, ConfusionMatrix, TrainedModel, TrainingConfig, TrainingHistory, train,
+    train_without_validation,
+};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use super::data::{SeedData, UNCORRUPTED};
+use super::models::{Energies, ModelKind, Tensors, TrainedAutoencoder};
+use super::outcome::{ModelOutcome, SeedOutcome};
+use super::settings::Settings;
+use crate::failure::CommandResult;
+use crate::files;
+use crate::progress::Progress;
+
+/// File of a finished seed, written after everything else in its folder.
+const OUTCOME_FILE: &str = "outcome.json";
+
+/// Runs one seed, or reads what an earlier run found.
+pub(crate) fn run(
+    settings: &Settings,
+    samples: &Samples,
+    seed: u64,
+    folder: &Path,
+    progress: &Progress,
+) -> CommandResult<SeedOutcome> {
+    let steps = steps(settings, samples);
+    if let Some(outcome) = finished(folder) {
+        progress.advance(steps);
+        return Ok(outcome);
+    }
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    let seed_run = SeedRun::new(settings, samples, seed, progress)?;
+    files::write(
+        &folder.join("split.json"),
+        &serde_json::to_vec(&seed_run.data.split).context("cannot write the split")?,
+    )?;
+    let mut models = BTreeMap::new();
+    for trained in seed_run.train_all()? {
+        let name = trained.kind.name(samples);
+        let path = folder.join(format!("{name}.safetensors"));
+        files::write(&path, &trained.checkpoint.to_bytes()?)?;
+        models.insert(name, seed_run.evaluate(trained)?);
+    }
+    let outcome = SeedOutcome { seed, models };
+    files::write_json(&folder.join(OUTCOME_FILE), &outcome)?;
+    Ok(outcome)
+}
+
+/// Progress steps (epochs) of one seed.
+pub(crate) fn steps(settings: &Settings, samples: &Samples) -> u64 {
+    let stage_one = samples.n_modes() * settings.autoencoder_training.n_epochs;
+    // Single modes, base, without, alternative, and `with` at every coldness.
+    let models = samples.n_modes() + 3 + settings.coldness.len();
+    (stage_one + models * settings.training.n_epochs) as u64
+}
+
+fn finished(folder: &Path) -> Option<SeedOutcome> {
+    let text = std::fs::read_to_string(folder.join(OUTCOME_FILE)).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// What all models of a seed share.
+struct SeedRun<'a> {
+    settings: &'a Settings,
+    samples: &'a Samples,
+    seed: u64,
+    progress: &'a Progress,
+    data: SeedData,
+}
+
+/// A model that has its threshold.
+struct Trained {
+    kind: ModelKind,
+    checkpoint: Checkpoint,
+    model: TrainedModel,
+    variables: Tensors,
+    history: TrainingHistory,
+    validation_f1: f64,
+    seconds: f64,
+}
+
+/// Rows to learn from and rows to stop on.
+struct Rows {
+    training: Batch,
+    validation: Batch,
+}
+
+impl<'a> SeedRun<'a> {
+    fn new(
+        settings: &'a Settings,
+        samples: &'a Samples,
+        seed: u64,
+        progress: &'a Progress,
+    ) -> CommandResult<Self> {
+        Ok(Self {
+            settings,
+            samples,
+            seed,
+            progress,
+            data: SeedData::new(samples, seed, settings.noise_std)?,
+        })
+    }
+
+    /// All models, in parallel where none waits for another.
+    fn train_all(&self) -> CommandResult<Vec<Trained>> {
+        let clean = Rows {
+            training: self.data.train.batch()?,
+            validation: self.data.validation.batch()?,
+        };
+        let n_modes = self.samples.n_modes();
+        let no_energies = Energies::new(Vec::new())?;
+        let learn_clean = |kind| self.train(kind, &no_energies, &clean, &Tensors::new());
+        let (autoencoders, first) = rayon::join(
+            || {
+                (0..n_modes)
+                    .into_par_iter()
+                    .map(|mode| self.train_autoencoder(mode, &clean.training.modes()[mode]))
+                    .collect::<CommandResult<Vec<_>>>()
+            },
+            || {
+                rayon::join(
+                    || learn_clean(ModelKind::Base),
+                    || {
+                        (0..n_modes)
+                            .into_par_iter()
+                            .map(|mode| learn_clean(ModelKind::SingleMode(mode)))
+                            .collect::<CommandResult<Vec<_>>>()
+                    },
+                )
+            },
+        );
+        let energies = Energies::new(autoencoders?)?;
+        let (base, single_modes) = (first.0?, first.1?);
+
+        let corrupted = self.corrupted_rows(&energies)?;
+        let learn_corrupted = |kind| self.train(kind, &energies, &corrupted, &base.variables);
+        let (baselines, with) = rayon::join(
+            || {
+                rayon::join(
+                    || learn_corrupted(ModelKind::Without),
+                    || learn_corrupted(ModelKind::Alternative),
+                )
+            },
+            || {
+                self.settings
+                    .coldness
+                    .clone()
+                    .into_par_iter()
+                    .map(|coldness| learn_corrupted(ModelKind::With(Coldness::new(coldness)?)))
+                    .collect::<CommandResult<Vec<_>>>()
+            },
+        );
+        let mut models = single_modes;
+        models.extend([base, baselines.0?, baselines.1?]);
+        models.extend(best_by_validation(with?));
+        Ok(models)
+    }
+
+    fn train_autoencoder(&self, mode: usize, rows: &Tensor) -> CommandResult<TrainedAutoencoder> {
+        let name = &self.samples.modes()[mode].name;
+        let trained = TrainedAutoencoder::train(self.settings, name, rows, self.seed)?;
+        self.progress
+            .advance(self.settings.autoencoder_training.n_epochs as u64);
+        Ok(trained)
+    }
+
+    fn corrupted_rows(&self, energies: &Energies) -> CommandResult<Rows> {
+        let with_potentials = |batch: Batch| -> CommandResult<Batch> {
+            let potentials = energies.potentials(batch.modes())?;
+            Ok(batch.with_potentials(potentials)?)
+        };
+        let data = &self.data;
+        Ok(Rows {
+            training: with_potentials(data.train.corrupted_batch(&data.corrupted_train)?)?,
+            validation: with_potentials(
+                data.validation.corrupted_batch(&data.corrupted_validation)?,
+            )?,
+        })
+    }
+
+    /// Trains one model from the given first values and chooses its threshold.
+    fn train(
+        &self,
+        kind: ModelKind,
+        energies: &Energies,
+        rows: &Rows,
+        first_values: &Tensors,
+    ) -> CommandResult<Trained> {
+        let start = Instant::now();
+        let name = kind.name(self.samples);
+        let fresh = || -> CommandResult<_> {
+            let stream = format!("{name} first values");
+            let variables = SeededVarMap::new(generator(self.seed, &stream));
+            for (name, value) in first_values {
+                variables.preset(name, value)?;
+            }
+            let model = kind.build(self.settings, self.samples, energies, &variables)?;
+            Ok((model, variables))
+        };
+        let config = self.settings.training;
+        let (model, variables) = fresh()?;
+        let mut rng = generator(self.seed, &format!("{name} training"));
+        let history = train(
+            &model,
+            &variables,
+            &rows.training,
+            &rows.validation,
+            &config,
+            &mut rng,
+            |_| self.progress.advance(1),
+        )?;
+        let mut tensors = variables.snapshot()?;
+        let mut metadata =
+            kind.metadata(self.settings, self.samples, self.seed, history.best_epoch);
+
+        let stage_two = self.checkpoint(kind, &metadata, energies, &tensors)?;
+        let probabilities =
+            self.predict_standardized(kind, &stage_two.1, rows.validation.modes())?;
+        let labels = &self.data.validation.labels;
+        let threshold = self.settings.threshold_rule.choose(&probabilities, labels)?;
+        let validation_f1 =
+            ConfusionMatrix::at_threshold(&probabilities, labels, threshold)?.f1();
+
+        if self.settings.retrain {
+            // The threshold stays: no row is left to choose another one on.
+            let all_rows = rows.training.followed_by(&rows.validation)?;
+            let config = TrainingConfig {
+                n_epochs: history.best_epoch,
+                ..config
+            };
+            let (model, variables) = fresh()?;
+            let mut rng = generator(self.seed, &format!("{name} retraining"));
+            train_without_validation(&model, &variables, &all_rows, &config, &mut rng)?;
+            tensors = variables.snapshot()?;
+        }
+        metadata.threshold = threshold;
+        let (checkpoint, model) = self.checkpoint(kind, &metadata, energies, &tensors)?;
+        Ok(Trained {
+            kind,
+            checkpoint,
+            model,
+            variables: tensors,
+            history,
+            validation_f1,
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// The model as its file will have it, so that what is scored is what is saved.
+    fn checkpoint(
+        &self,
+        kind: ModelKind,
+        metadata: &emma_models::ModelMetadata,
+        energies: &Energies,
+        variables: &Tensors,
+    ) -> CommandResult<(Checkpoint, TrainedModel)> {
+        let mut tensors = variables.clone();
+        if matches!(kind, ModelKind::With(_)) {
+            tensors.extend(energies.tensors.clone());
+        }
+        for (mode, fitted) in self.samples.modes().iter().zip(&self.data.standardization) {
+            if metadata.modes.iter().any(|kept| kept.name == mode.name) {
+                for (part, values) in [("mean", fitted.mean()), ("std", fitted.std())] {
+                    let tensor = Tensor::new(values, &Device::Cpu)?;
+                    tensors.insert(format!("standardize.{}.{part}", mode.name), tensor);
+                }
+            }
+        }
+        let checkpoint = Checkpoint::new(metadata.clone(), tensors)?;
+        let model = TrainedModel::from_checkpoint(&checkpoint, &Device::Cpu)?;
+        Ok((checkpoint, model))
+    }
+
+    /// Scores test rows: clean ones as `emma score` would, noisy ones after standardization.
+    fn evaluate(&self, trained: Trained) -> CommandResult<ModelOutcome> {
+        let threshold = trained.checkpoint.metadata().threshold;
+        let labels = &self.data.test.labels;
+        let count = |probabilities: &[f32]| {
+            ConfusionMatrix::at_threshold(probabilities, labels, threshold)
+        };
+        let raw = self.data.test.raw_tensors()?;
+        let clean = trained.model.predict(own_modes(trained.kind, &raw))?;
+        let mut test = BTreeMap::from([(UNCORRUPTED.to_owned(), count(&clean.probabilities)?)]);
+        for (mode, corrupted) in self.samples.modes().iter().zip(&self.data.corrupted_test) {
+            let probabilities =
+                self.predict_standardized(trained.kind, &trained.model, &corrupted.tensors()?)?;
+            test.insert(mode.name.clone(), count(&probabilities)?);
+        }
+        Ok(ModelOutcome {
+            test,
+            validation_f1: trained.validation_f1,
+            threshold,
+            hyperparameters: trained.kind.hyperparameters(self.settings),
+            history: trained.history,
+            training_seconds: trained.seconds,
+        })
+    }
+
+    fn predict_standardized(
+        &self,
+        kind: ModelKind,
+        model: &TrainedModel,
+        modes: &[Tensor],
+    ) -> CommandResult<Vec<f32>> {
+        Ok(model
+            .predict_standardized(own_modes(kind, modes))?
+            .probabilities)
+    }
+}
+
+/// The modes that a model's file knows.
+fn own_modes(kind: ModelKind, modes: &[Tensor]) -> &[Tensor] {
+    match kind {
+        ModelKind::SingleMode(mode) => &modes[mode..=mode],
+        _ => modes,
+    }
+}
+
+/// The candidate of the highest validation F1 (the first of equals), with all the time it took to
+/// find it.
+fn best_by_validation(candidates: Vec<Trained>) -> Option<Trained> {
+    let seconds = candidates.iter().map(|candidate| candidate.seconds).sum();
+    let best = candidates.into_iter().reduce(|best, candidate| {
+        if candidate.validation_f1 > best.validation_f1 {
+            candidate
+        } else {
+            best
+        }
+    });
+    best.map(|best| Trained { seconds, ..best })
+}

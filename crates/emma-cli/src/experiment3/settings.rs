@@ -1,0 +1,125 @@
+//! All that the scores depend on.
+
+use emma_attention::Regularizers;
+use emma_energy::AutoencoderTraining;
+use emma_models::{ThresholdRule, TrainingConfig};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The table an experiment runs on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DataSettings {
+    /// `htru2`, or the path as it was given.
+    pub(crate) source: String,
+    pub(crate) rows: usize,
+    pub(crate) positives: usize,
+    pub(crate) sha256: String,
+}
+
+/// Everything that can change a score. Threads, devices and folders are not among it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    /// Another version of the program may compute other bits.
+    pub(crate) version: String,
+    pub(crate) data: DataSettings,
+    pub(crate) seeds: Vec<u64>,
+    /// Standard deviation of the noise, in training and in the noisy test conditions.
+    pub(crate) noise_std: f64,
+    pub(crate) autoencoder_hidden: usize,
+    pub(crate) autoencoder_training: AutoencoderTraining,
+    /// Hidden widths of networks that see all modes.
+    pub(crate) network_hidden: Vec<usize>,
+    /// Hidden widths of networks that see one mode.
+    pub(crate) single_mode_hidden: Vec<usize>,
+    pub(crate) training: TrainingConfig,
+    /// Coldness values that `with` chooses from by validation F1.
+    pub(crate) coldness: Vec<f64>,
+    pub(crate) regularizers: Regularizers,
+    /// Lower bound of the self-energy weights in training.
+    pub(crate) minimum_self_weight: f64,
+    pub(crate) threshold_rule: ThresholdRule,
+    pub(crate) retrain: bool,
+}
+
+impl Settings {
+    /// The protocol of the thesis, with its faults mended; see `docs/experiment3.md`.
+    pub(crate) fn new(data: DataSettings, seeds: Vec<u64>) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            data,
+            seeds,
+            noise_std: 0.5,
+            autoencoder_hidden: 12,
+            autoencoder_training: AutoencoderTraining::default(),
+            network_hidden: vec![8, 4],
+            single_mode_hidden: vec![2],
+            training: TrainingConfig::default(),
+            coldness: vec![0.01, 0.1, 1.],
+            regularizers: Regularizers::default(),
+            minimum_self_weight: 1.,
+            threshold_rule: ThresholdRule::default(),
+            retrain: false,
+        }
+    }
+
+    /// The first setting in which an earlier run differs: its name, then, now.
+    pub(crate) fn difference(&self, earlier: &Value) -> Option<(String, String, String)> {
+        let now = serde_json::to_value(self).ok()?;
+        first_difference("", earlier, &now)
+    }
+}
+
+fn first_difference(path: &str, then: &Value, now: &Value) -> Option<(String, String, String)> {
+    if let (Value::Object(then), Value::Object(now)) = (then, now) {
+        return then
+            .keys()
+            .chain(now.keys().filter(|key| !then.contains_key(*key)))
+            .find_map(|key| {
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                let missing = Value::Null;
+                first_difference(
+                    &path,
+                    then.get(key).unwrap_or(&missing),
+                    now.get(key).unwrap_or(&missing),
+                )
+            });
+    }
+    (then != now).then(|| (path.to_owned(), then.to_string(), now.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        let data = DataSettings {
+            source: "htru2".into(),
+            rows: 10,
+            positives: 2,
+            sha256: "ab".into(),
+        };
+        Settings::new(data, vec![0, 1])
+    }
+
+    #[test]
+    fn the_setting_that_differs_is_named_with_both_values() {
+        let earlier = serde_json::to_value(settings()).unwrap();
+        assert_eq!(settings().difference(&earlier), None);
+        let mut other = settings();
+        other.training.n_epochs = 3;
+        assert_eq!(
+            other.difference(&earlier),
+            Some(("training.n_epochs".into(), "35".into(), "3".into()))
+        );
+        let mut other = settings();
+        other.seeds = vec![0];
+        assert_eq!(
+            other.difference(&earlier),
+            Some(("seeds".into(), "[0,1]".into(), "[0]".into()))
+        );
+    }
+}
