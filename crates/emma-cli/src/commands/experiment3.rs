@@ -44,7 +44,8 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
         None => compute(&table, settings, &folder, global, start)?,
     };
     if args.json {
-        let mut text = serde_json::to_string_pretty(&results).context("cannot print the results")?;
+        let mut text =
+            serde_json::to_string_pretty(&results).context("cannot print the results")?;
         text.push('\n');
         return files::print(&text);
     }

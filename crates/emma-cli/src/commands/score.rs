@@ -64,9 +64,8 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult<()> {
 }
 
 fn load_model(path: &Path) -> CommandResult<TrainedModel> {
-    let bad = |error: &dyn std::fmt::Display| {
-        Failure::input(format!("{}: {error}", path.display()))
-    };
+    let bad =
+        |error: &dyn std::fmt::Display| Failure::input(format!("{}: {error}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
     let checkpoint = Checkpoint::from_bytes(&bytes).map_err(|error| bad(&error))?;
     TrainedModel::from_checkpoint(&checkpoint, &Device::Cpu).map_err(|error| bad(&error))

@@ -98,7 +98,11 @@ impl Part {
             .map(|(mode, standardization)| standardization.apply(mode.values.view()))
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            raw: samples.modes().iter().map(|mode| mode.values.clone()).collect(),
+            raw: samples
+                .modes()
+                .iter()
+                .map(|mode| mode.values.clone())
+                .collect(),
             standardized,
             labels: samples.labels().to_vec(),
         })

@@ -146,7 +146,10 @@ impl ModelKind {
         training.insert(
             "rows".into(),
             if self.learns_from_corrupted_rows() {
-                format!("half clean, the rest one mode with noise {}", settings.noise_std)
+                format!(
+                    "half clean, the rest one mode with noise {}",
+                    settings.noise_std
+                )
             } else {
                 "clean".into()
             }
@@ -205,7 +208,10 @@ impl Energies {
             autoencoders.push(mode.autoencoder);
         }
         let minimum_potential = Tensor::new(lowest, &Device::Cpu)?;
-        tensors.insert("attention.minimum_potential".into(), minimum_potential.clone());
+        tensors.insert(
+            "attention.minimum_potential".into(),
+            minimum_potential.clone(),
+        );
         Ok(Self {
             autoencoders,
             minimum_potential,

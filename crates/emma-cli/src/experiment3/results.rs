@@ -144,7 +144,10 @@ impl ModelResults {
             specificity: measure(ConfusionMatrix::specificity),
             thresholds: seeds.iter().map(|seed| seed.threshold).collect(),
             validation_f1: seeds.iter().map(|seed| seed.validation_f1).collect(),
-            hyperparameters: seeds.iter().map(|seed| seed.hyperparameters.clone()).collect(),
+            hyperparameters: seeds
+                .iter()
+                .map(|seed| seed.hyperparameters.clone())
+                .collect(),
             best_epochs: seeds.iter().map(|seed| seed.history.best_epoch).collect(),
             timing: seeds.iter().map(|seed| seed.training_seconds).collect(),
         }

@@ -185,7 +185,8 @@ impl<'a> SeedRun<'a> {
         Ok(Rows {
             training: with_potentials(data.train.corrupted_batch(&data.corrupted_train)?)?,
             validation: with_potentials(
-                data.validation.corrupted_batch(&data.corrupted_validation)?,
+                data.validation
+                    .corrupted_batch(&data.corrupted_validation)?,
             )?,
         })
     }
@@ -229,9 +230,11 @@ impl<'a> SeedRun<'a> {
         let probabilities =
             self.predict_standardized(kind, &stage_two.1, rows.validation.modes())?;
         let labels = &self.data.validation.labels;
-        let threshold = self.settings.threshold_rule.choose(&probabilities, labels)?;
-        let validation_f1 =
-            ConfusionMatrix::at_threshold(&probabilities, labels, threshold)?.f1();
+        let threshold = self
+            .settings
+            .threshold_rule
+            .choose(&probabilities, labels)?;
+        let validation_f1 = ConfusionMatrix::at_threshold(&probabilities, labels, threshold)?.f1();
 
         if self.settings.retrain {
             // The threshold stays: no row is left to choose another one on.
@@ -287,9 +290,8 @@ impl<'a> SeedRun<'a> {
     fn evaluate(&self, trained: Trained) -> CommandResult<ModelOutcome> {
         let threshold = trained.checkpoint.metadata().threshold;
         let labels = &self.data.test.labels;
-        let count = |probabilities: &[f32]| {
-            ConfusionMatrix::at_threshold(probabilities, labels, threshold)
-        };
+        let count =
+            |probabilities: &[f32]| ConfusionMatrix::at_threshold(probabilities, labels, threshold);
         let raw = self.data.test.raw_tensors()?;
         let clean = trained.model.predict(own_modes(trained.kind, &raw))?;
         let mut test = BTreeMap::from([(UNCORRUPTED.to_owned(), count(&clean.probabilities)?)]);
