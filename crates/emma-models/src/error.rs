@@ -101,6 +101,14 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// Rows to learn from could not be made.
+    #[error("cannot make the rows of epoch {epoch}")]
+    Rows {
+        /// One-based epoch.
+        epoch: usize,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Energies failed.
     #[error(transparent)]
     Energy(#[from] emma_energy::Error),

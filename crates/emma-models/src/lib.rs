@@ -28,6 +28,6 @@ pub use statistics::MeanInterval;
 pub use threshold::ThresholdRule;
 pub use trained::{Prediction, TrainedModel};
 pub use training::{
-    EpochLosses, TrainingConfig, TrainingHistory, binary_cross_entropy, train,
-    train_without_validation,
+    EpochLosses, TrainingConfig, TrainingHistory, TrainingRows, binary_cross_entropy,
+    constant_prediction_loss, train, train_without_validation,
 };

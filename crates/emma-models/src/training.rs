@@ -91,6 +91,24 @@ pub struct TrainingHistory {
     pub best_epoch: usize,
 }
 
+/// Rows to learn from, which may be drawn afresh for every epoch.
+///
+/// A fixed [`Batch`] is one; so is whatever corrupts clean rows anew each time it is asked.
+pub trait TrainingRows {
+    /// The rows of one epoch.
+    ///
+    /// # Errors
+    /// [`Error::Rows`] if they cannot be made.
+    fn of_epoch(&mut self, epoch: usize) -> Result<Batch>;
+}
+
+impl TrainingRows for &Batch {
+    fn of_epoch(&mut self, _epoch: usize) -> Result<Batch> {
+        // Tensors are shared, not copied.
+        Ok((*self).clone())
+    }
+}
+
 /// Binary cross-entropy of logits, the mean over rows.
 ///
 /// `(1 + (p − 1) y) softplus(z) − p y z` with p the weight of the positive class: equal to
@@ -119,6 +137,35 @@ pub fn binary_cross_entropy(
     Ok(loss.mean(0)?)
 }
 
+/// Smallest loss that a model can have that gives every row the same probability.
+///
+/// A model whose loss is not below has learned nothing from the rows: with few ReLU units it may
+/// have started with all of them dead.
+///
+/// # Shapes
+/// - `labels`: `[rows]`, 0 or 1
+///
+/// # Units
+/// Nats, as [`binary_cross_entropy`].
+///
+/// # Errors
+/// [`Error::NoRows`]; candle's otherwise.
+pub fn constant_prediction_loss(labels: &Tensor, positive_weight: f64) -> Result<f64> {
+    if labels.elem_count() == 0 {
+        return Err(Error::NoRows { what: "labels" });
+    }
+    let rate = scalar(&labels.mean_all()?)?;
+    let (positive, negative) = (positive_weight * rate, 1. - rate);
+    let term = |weight: f64| {
+        if weight > 0. {
+            -weight * (weight / (positive + negative)).ln()
+        } else {
+            0.
+        }
+    };
+    Ok(term(positive) + term(negative))
+}
+
 /// Trains the model whose parameters `variables` holds and leaves it as it was after the epoch of
 /// the lowest validation loss.
 ///
@@ -132,13 +179,13 @@ pub fn binary_cross_entropy(
 pub fn train(
     model: &impl MultiModalModel,
     variables: &SeededVarMap,
-    training: &Batch,
+    mut training: impl TrainingRows,
     validation: &Batch,
     config: &TrainingConfig,
     rng: &mut impl Rng,
     mut on_epoch: impl FnMut(&EpochLosses),
 ) -> Result<TrainingHistory> {
-    let mut stepper = Stepper::new(variables, training, config)?;
+    let mut stepper = Stepper::new(variables, config)?;
     if validation.n_rows() == 0 {
         return Err(Error::NoRows {
             what: "validation rows",
@@ -151,7 +198,7 @@ pub fn train(
     for epoch in 1..=config.n_epochs {
         let losses = EpochLosses {
             epoch,
-            training: stepper.epoch(model, training, config, rng, epoch)?,
+            training: stepper.epoch(model, &training.of_epoch(epoch)?, config, rng, epoch)?,
             validation: finite(
                 "validation",
                 epoch,
@@ -186,13 +233,13 @@ pub fn train(
 pub fn train_without_validation(
     model: &impl MultiModalModel,
     variables: &SeededVarMap,
-    rows: &Batch,
+    mut rows: impl TrainingRows,
     config: &TrainingConfig,
     rng: &mut impl Rng,
 ) -> Result<()> {
-    let mut stepper = Stepper::new(variables, rows, config)?;
+    let mut stepper = Stepper::new(variables, config)?;
     for epoch in 1..=config.n_epochs {
-        stepper.epoch(model, rows, config, rng, epoch)?;
+        stepper.epoch(model, &rows.of_epoch(epoch)?, config, rng, epoch)?;
     }
     Ok(())
 }
@@ -202,13 +249,8 @@ struct Stepper {
 }
 
 impl Stepper {
-    fn new(variables: &SeededVarMap, rows: &Batch, config: &TrainingConfig) -> Result<Self> {
+    fn new(variables: &SeededVarMap, config: &TrainingConfig) -> Result<Self> {
         config.validate()?;
-        if rows.n_rows() == 0 {
-            return Err(Error::NoRows {
-                what: "training rows",
-            });
-        }
         Ok(Self {
             optimizer: adam(variables.all_vars(), config.learning_rate)?,
         })
@@ -223,6 +265,11 @@ impl Stepper {
         rng: &mut impl Rng,
         epoch: usize,
     ) -> Result<f64> {
+        if rows.n_rows() == 0 {
+            return Err(Error::NoRows {
+                what: "training rows",
+            });
+        }
         // One gather an epoch: the mini-batches are then views.
         let order = shuffled_rows(rows.n_rows(), rng, rows.labels().device())?;
         let shuffled = rows.select(&order)?;

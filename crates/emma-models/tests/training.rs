@@ -8,8 +8,8 @@ use common::{FEATURES, MODELS, build, rows};
 use emma_attention::{Emma, EmmaConfig, Regularizers};
 use emma_energy::{EnergyEstimator, SeededVarMap};
 use emma_models::{
-    Batch, ConfusionMatrix, Coupled, MultiModalModel, TrainingConfig, binary_cross_entropy, train,
-    train_without_validation,
+    Batch, ConfusionMatrix, Coupled, MultiModalModel, TrainingConfig, TrainingRows,
+    binary_cross_entropy, constant_prediction_loss, train, train_without_validation,
 };
 use emma_testkit::gradcheck::assert_gradients;
 use emma_testkit::tolerance::{assert_close, values};
@@ -250,6 +250,52 @@ fn cross_entropy_is_the_negative_log_likelihood_at_any_weight() {
     let labels = Tensor::new(&[0f32, 1.], &Device::Cpu).unwrap();
     let loss = binary_cross_entropy(&extreme, &labels, 1.).unwrap();
     assert_close("extreme", &values(&loss).unwrap(), &[1e4], 1e-6, 0.);
+}
+
+#[test]
+fn no_constant_prediction_has_a_smaller_loss() {
+    let labels = Tensor::new(&[1f64, 0., 0., 0., 1., 0., 0., 0.], &Device::Cpu).unwrap();
+    for weight in [1., 3.] {
+        let least = constant_prediction_loss(&labels, weight).unwrap();
+        let smallest = (-400..400)
+            .map(|step| {
+                let logits = (labels.ones_like().unwrap() * (f64::from(step) / 100.)).unwrap();
+                let loss = binary_cross_entropy(&logits, &labels, weight).unwrap();
+                values(&loss).unwrap()[0]
+            })
+            .fold(f64::INFINITY, f64::min);
+        assert_close("loss", &[least], &[smallest], 1e-5, 0.);
+    }
+    let ones = Tensor::ones(3, DType::F32, &Device::Cpu).unwrap();
+    assert!(constant_prediction_loss(&ones, 1.).unwrap().abs() < 1e-12);
+}
+
+/// Rows may be other ones in every epoch.
+#[test]
+fn every_epoch_asks_for_its_rows() {
+    struct Counting(Vec<usize>);
+    impl TrainingRows for &mut Counting {
+        fn of_epoch(&mut self, epoch: usize) -> emma_models::Result<Batch> {
+            self.0.push(epoch);
+            Ok(rows(32, epoch as u64))
+        }
+    }
+    let built = build("concatenation", 1);
+    let mut counting = Counting(Vec::new());
+    let mut rng = emma_testkit::rng(3);
+    let (model, variables) = (&built.model, &built.variables);
+    let validation = rows(32, 99);
+    train(
+        model,
+        variables,
+        &mut counting,
+        &validation,
+        &settings(3),
+        &mut rng,
+        |_| {},
+    )
+    .unwrap();
+    assert_eq!(counting.0, [1, 2, 3]);
 }
 
 /// An estimator and a network that no crate of the workspace knows.

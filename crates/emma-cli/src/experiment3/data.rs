@@ -35,12 +35,12 @@ pub(crate) struct SeedData {
     pub(crate) train: Part,
     pub(crate) validation: Part,
     pub(crate) test: Part,
-    /// Training rows, half clean, the rest with one mode corrupted.
-    pub(crate) corrupted_train: CorruptedPart,
-    /// Validation rows, likewise.
+    /// Validation rows, half clean, the rest with one mode corrupted.
     pub(crate) corrupted_validation: CorruptedPart,
     /// Test rows with one mode of every row corrupted: one entry a mode, in order.
     pub(crate) corrupted_test: Vec<CorruptedPart>,
+    noise: Corruption,
+    seed: u64,
 }
 
 impl SeedData {
@@ -60,11 +60,6 @@ impl SeedData {
         let validation = Part::new(&samples.select(&split.validation)?, &standardization)?;
         let test = Part::new(&samples.select(&split.test)?, &standardization)?;
         let noise = Corruption::Noise(NoiseStd::new(noise_std)?);
-        let mixture = |part: &Part, stream: &str| -> CommandResult<CorruptedPart> {
-            let mut rng = generator(seed, stream);
-            let record = CorruptionRecord::mixture(part.n_rows(), samples.n_modes(), &mut rng)?;
-            part.corrupted(record, &noise, &mut rng)
-        };
         let corrupted_test = samples
             .modes()
             .iter()
@@ -77,15 +72,27 @@ impl SeedData {
             })
             .collect::<CommandResult<_>>()?;
         Ok(Self {
-            corrupted_train: mixture(&train, "training noise")?,
-            corrupted_validation: mixture(&validation, "validation noise")?,
+            corrupted_validation: validation
+                .mixture(&noise, &mut generator(seed, "validation noise"))?,
             corrupted_test,
             split,
             standardization,
             train,
             validation,
             test,
+            noise,
+            seed,
         })
+    }
+}
+
+impl SeedData {
+    /// Training rows, half clean, the rest with one mode corrupted: the noise number `draw`, the
+    /// same for every model.
+    pub(crate) fn corrupted_train(&self, draw: usize) -> CommandResult<Batch> {
+        let mut rng = generator(self.seed, &format!("training noise {draw}"));
+        let corrupted = self.train.mixture(&self.noise, &mut rng)?;
+        self.train.corrupted_batch(&corrupted)
     }
 }
 
@@ -110,6 +117,16 @@ impl Part {
 
     fn n_rows(&self) -> usize {
         self.labels.len()
+    }
+
+    /// The thesis's mixture: half of the rows clean, the rest shared among the modes.
+    fn mixture(
+        &self,
+        corruption: &Corruption,
+        rng: &mut emma_data::Generator,
+    ) -> CommandResult<CorruptedPart> {
+        let record = CorruptionRecord::mixture(self.n_rows(), self.standardized.len(), rng)?;
+        self.corrupted(record, corruption, rng)
     }
 
     fn corrupted(

@@ -12,8 +12,8 @@ use emma_energy::{
 use emma_models::checkpoint::{FORMAT_VERSION, Kind};
 use emma_models::trained::{ALTERNATIVE_ATTENTION, DENOISING_AUTOENCODER, MLP};
 use emma_models::{
-    AlternativeAttention, Concatenation, Coupled, Mlp, MlpConfig, ModeColumns, ModelMetadata,
-    MultiModalModel, SingleMode,
+    AlternativeAttention, Batch, Concatenation, Coupled, Mlp, MlpConfig, ModeColumns,
+    ModelMetadata, MultiModalModel, SingleMode,
 };
 use serde_json::{Map, Value, json};
 
@@ -219,9 +219,10 @@ impl Energies {
         })
     }
 
-    /// Potential energies of standardized rows, to compute once.
-    pub(crate) fn potentials(&self, modes: &[Tensor]) -> CommandResult<PotentialEnergies> {
-        Ok(PotentialEnergies::estimate(&self.estimators(), modes)?)
+    /// Adds their potential energies to standardized rows, to compute once.
+    pub(crate) fn annotate(&self, batch: Batch) -> CommandResult<Batch> {
+        let potentials = PotentialEnergies::estimate(&self.estimators(), batch.modes())?;
+        Ok(batch.with_potentials(potentials)?)
     }
 
     fn estimators(&self) -> Vec<Box<dyn EnergyEstimator>> {

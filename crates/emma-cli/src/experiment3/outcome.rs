@@ -23,6 +23,8 @@ pub(crate) struct ModelOutcome {
     pub(crate) threshold: f64,
     /// What was chosen by validation.
     pub(crate) hyperparameters: Map<String, Value>,
+    /// First values that were tried: more than one if the first could not learn (see `seed`).
+    pub(crate) starts: usize,
     pub(crate) history: TrainingHistory,
     /// Seconds of training, selection included.
     pub(crate) training_seconds: f64,

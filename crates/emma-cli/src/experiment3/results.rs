@@ -48,6 +48,8 @@ pub(crate) struct ModelResults {
     pub(crate) validation_f1: Vec<f64>,
     pub(crate) hyperparameters: Vec<Map<String, Value>>,
     pub(crate) best_epochs: Vec<usize>,
+    /// First values that were tried until the model learned anything.
+    pub(crate) starts: Vec<usize>,
     /// Seconds of training, selection included.
     pub(crate) timing: Vec<f64>,
 }
@@ -149,6 +151,7 @@ impl ModelResults {
                 .map(|seed| seed.hyperparameters.clone())
                 .collect(),
             best_epochs: seeds.iter().map(|seed| seed.history.best_epoch).collect(),
+            starts: seeds.iter().map(|seed| seed.starts).collect(),
             timing: seeds.iter().map(|seed| seed.training_seconds).collect(),
         }
     }

@@ -10,8 +10,8 @@ use emma_attention::Coldness;
 use emma_data::{Samples, generator};
 use emma_energy::SeededVarMap;
 use emma_models::{
-    Batch, Checkpoint, ConfusionMatrix, TrainedModel, TrainingConfig, TrainingHistory, train,
-    train_without_validation,
+    Batch, Checkpoint, ConfusionMatrix, TrainedModel, TrainingConfig, TrainingHistory,
+    TrainingRows, train, train_without_validation,
 };
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
@@ -25,6 +25,13 @@ use crate::progress::Progress;
 
 /// File of a finished seed, written after everything else in its folder.
 const OUTCOME_FILE: &str = "outcome.json";
+
+/// First values tried until a model learns anything.
+const MOST_STARTS: usize = 5;
+
+/// A model has learned something if its validation loss is below this share of the loss of the
+/// best constant prediction.
+const LEARNED: f64 = 0.99;
 
 /// Runs one seed, or reads what an earlier run found.
 pub(crate) fn run(
@@ -87,14 +94,51 @@ struct Trained {
     model: TrainedModel,
     variables: Tensors,
     history: TrainingHistory,
+    starts: usize,
     validation_f1: f64,
     seconds: f64,
 }
 
-/// Rows to learn from and rows to stop on.
-struct Rows {
-    training: Batch,
-    validation: Batch,
+/// Rows to learn from.
+#[derive(Clone, Copy)]
+enum Lesson<'a> {
+    Clean(&'a Batch),
+    /// Corrupted ones, with the potential energies that EMMA needs.
+    Corrupted(&'a SeedRun<'a>, &'a Energies),
+}
+
+impl TrainingRows for Lesson<'_> {
+    fn of_epoch(&mut self, epoch: usize) -> emma_models::Result<Batch> {
+        match self {
+            Self::Clean(batch) => batch.of_epoch(epoch),
+            Self::Corrupted(seed_run, energies) => {
+                let draw = if seed_run.settings.noise_each_epoch {
+                    epoch
+                } else {
+                    1
+                };
+                let batch = seed_run.data.corrupted_train(draw);
+                batch
+                    .and_then(|batch| energies.annotate(batch))
+                    .map_err(|failure| emma_models::Error::Rows {
+                        epoch,
+                        source: failure.to_string().into(),
+                    })
+            }
+        }
+    }
+}
+
+/// A lesson with the validation rows added, for retraining.
+struct WithValidation<'a> {
+    lesson: Lesson<'a>,
+    validation: &'a Batch,
+}
+
+impl TrainingRows for WithValidation<'_> {
+    fn of_epoch(&mut self, epoch: usize) -> emma_models::Result<Batch> {
+        self.lesson.of_epoch(epoch)?.followed_by(self.validation)
+    }
 }
 
 impl<'a> SeedRun<'a> {
@@ -115,18 +159,25 @@ impl<'a> SeedRun<'a> {
 
     /// All models, in parallel where none waits for another.
     fn train_all(&self) -> CommandResult<Vec<Trained>> {
-        let clean = Rows {
-            training: self.data.train.batch()?,
-            validation: self.data.validation.batch()?,
-        };
+        let clean = self.data.train.batch()?;
+        let clean_validation = self.data.validation.batch()?;
         let n_modes = self.samples.n_modes();
         let no_energies = Energies::new(Vec::new())?;
-        let learn_clean = |kind| self.train(kind, &no_energies, &clean, &Tensors::new());
+        let learn_clean = |kind| {
+            let lesson = Lesson::Clean(&clean);
+            self.train(
+                kind,
+                &no_energies,
+                lesson,
+                &clean_validation,
+                &Tensors::new(),
+            )
+        };
         let (autoencoders, first) = rayon::join(
             || {
                 (0..n_modes)
                     .into_par_iter()
-                    .map(|mode| self.train_autoencoder(mode, &clean.training.modes()[mode]))
+                    .map(|mode| self.train_autoencoder(mode, &clean.modes()[mode]))
                     .collect::<CommandResult<Vec<_>>>()
             },
             || {
@@ -144,8 +195,13 @@ impl<'a> SeedRun<'a> {
         let energies = Energies::new(autoencoders?)?;
         let (base, single_modes) = (first.0?, first.1?);
 
-        let corrupted = self.corrupted_rows(&energies)?;
-        let learn_corrupted = |kind| self.train(kind, &energies, &corrupted, &base.variables);
+        let validation = &self.data.validation;
+        let validation = validation.corrupted_batch(&self.data.corrupted_validation)?;
+        let validation = energies.annotate(validation)?;
+        let learn_corrupted = |kind| {
+            let lesson = Lesson::Corrupted(self, &energies);
+            self.train(kind, &energies, lesson, &validation, &base.variables)
+        };
         let (baselines, with) = rayon::join(
             || {
                 rayon::join(
@@ -176,33 +232,19 @@ impl<'a> SeedRun<'a> {
         Ok(trained)
     }
 
-    fn corrupted_rows(&self, energies: &Energies) -> CommandResult<Rows> {
-        let with_potentials = |batch: Batch| -> CommandResult<Batch> {
-            let potentials = energies.potentials(batch.modes())?;
-            Ok(batch.with_potentials(potentials)?)
-        };
-        let data = &self.data;
-        Ok(Rows {
-            training: with_potentials(data.train.corrupted_batch(&data.corrupted_train)?)?,
-            validation: with_potentials(
-                data.validation
-                    .corrupted_batch(&data.corrupted_validation)?,
-            )?,
-        })
-    }
-
     /// Trains one model from the given first values and chooses its threshold.
     fn train(
         &self,
         kind: ModelKind,
         energies: &Energies,
-        rows: &Rows,
+        lesson: Lesson<'_>,
+        validation: &Batch,
         first_values: &Tensors,
     ) -> CommandResult<Trained> {
         let start = Instant::now();
         let name = kind.name(self.samples);
-        let fresh = || -> CommandResult<_> {
-            let stream = format!("{name} first values");
+        let fresh = |attempt: usize| -> CommandResult<_> {
+            let stream = format!("{name} first values {attempt}");
             let variables = SeededVarMap::new(generator(self.seed, &stream));
             for (name, value) in first_values {
                 variables.preset(name, value)?;
@@ -211,24 +253,30 @@ impl<'a> SeedRun<'a> {
             Ok((model, variables))
         };
         let config = self.settings.training;
-        let (model, variables) = fresh()?;
         let mut rng = generator(self.seed, &format!("{name} training"));
-        let history = train(
-            &model,
-            &variables,
-            &rows.training,
-            &rows.validation,
-            &config,
-            &mut rng,
-            |_| self.progress.advance(1),
-        )?;
+        let mut attempt = 1;
+        let (variables, history) = loop {
+            let (model, variables) = fresh(attempt)?;
+            let history = train(
+                &model,
+                &variables,
+                lesson,
+                validation,
+                &config,
+                &mut rng,
+                |_| self.progress.advance(u64::from(attempt == 1)),
+            )?;
+            if attempt == MOST_STARTS || self.has_learned(&history, validation)? {
+                break (variables, history);
+            }
+            attempt += 1;
+        };
         let mut tensors = variables.snapshot()?;
         let mut metadata =
             kind.metadata(self.settings, self.samples, self.seed, history.best_epoch);
 
         let stage_two = self.checkpoint(kind, &metadata, energies, &tensors)?;
-        let probabilities =
-            self.predict_standardized(kind, &stage_two.1, rows.validation.modes())?;
+        let probabilities = self.predict_standardized(kind, &stage_two.1, validation.modes())?;
         let labels = &self.data.validation.labels;
         let threshold = self
             .settings
@@ -238,14 +286,14 @@ impl<'a> SeedRun<'a> {
 
         if self.settings.retrain {
             // The threshold stays: no row is left to choose another one on.
-            let all_rows = rows.training.followed_by(&rows.validation)?;
+            let all_rows = WithValidation { lesson, validation };
             let config = TrainingConfig {
                 n_epochs: history.best_epoch,
                 ..config
             };
-            let (model, variables) = fresh()?;
+            let (model, variables) = fresh(attempt)?;
             let mut rng = generator(self.seed, &format!("{name} retraining"));
-            train_without_validation(&model, &variables, &all_rows, &config, &mut rng)?;
+            train_without_validation(&model, &variables, all_rows, &config, &mut rng)?;
             tensors = variables.snapshot()?;
         }
         metadata.threshold = threshold;
@@ -256,9 +304,19 @@ impl<'a> SeedRun<'a> {
             model,
             variables: tensors,
             history,
+            starts: attempt,
             validation_f1,
             seconds: start.elapsed().as_secs_f64(),
         })
+    }
+
+    /// Whether training found anything: a network of a few ReLU units may start with all of them
+    /// dead, and then predicts the same for every row.
+    fn has_learned(&self, history: &TrainingHistory, validation: &Batch) -> CommandResult<bool> {
+        let weight = self.settings.training.positive_weight;
+        let constant = constant_prediction_loss(validation.labels(), weight)?;
+        let best = history.epochs.get(history.best_epoch.saturating_sub(1));
+        Ok(best.is_some_and(|best| best.validation < LEARNED * constant))
     }
 
     /// The model as its file will have it, so that what is scored is what is saved.
@@ -305,6 +363,7 @@ impl<'a> SeedRun<'a> {
             validation_f1: trained.validation_f1,
             threshold,
             hyperparameters: trained.kind.hyperparameters(self.settings),
+            starts: trained.starts,
             history: trained.history,
             training_seconds: trained.seconds,
         })

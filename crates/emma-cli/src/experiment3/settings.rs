@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) seeds: Vec<u64>,
     /// Standard deviation of the noise, in training and in the noisy test conditions.
     pub(crate) noise_std: f64,
+    /// Whether training noise is drawn afresh for every epoch, or once.
+    pub(crate) noise_each_epoch: bool,
     pub(crate) autoencoder_hidden: usize,
     pub(crate) autoencoder_training: AutoencoderTraining,
     /// Hidden widths of networks that see all modes.
@@ -49,6 +51,7 @@ impl Settings {
             data,
             seeds,
             noise_std: 0.5,
+            noise_each_epoch: true,
             autoencoder_hidden: 12,
             autoencoder_training: AutoencoderTraining::default(),
             network_hidden: vec![8, 4],
