@@ -11,7 +11,7 @@ use emma_data::{Samples, generator};
 use emma_energy::SeededVarMap;
 use emma_models::{
     Batch, Checkpoint, ConfusionMatrix, TrainedModel, TrainingConfig, TrainingHistory,
-    TrainingRows, train, train_without_validation,
+    TrainingRows, constant_prediction_loss, train, train_without_validation,
 };
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
