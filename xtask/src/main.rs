@@ -1,1 +1,81 @@
-fn main() {}
+//! Development commands: `cargo xtask <command>`.
+//!
+//! Links none of the workspace's crates, so that it starts in seconds: it runs `cargo`, and the
+//! `emma` program where an experiment is asked for.
+
+mod ci;
+mod experiment;
+
+use std::ffi::OsString;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask <command> [options]
+
+  experiment3 [options]  build emma in release and run the thesis's experiment 3;
+                         options are emma's own: cargo xtask experiment3 --help
+  ci                     all checks, cheapest first: format, clippy, docs, tests
+  bench [options]        the benchmarks of all crates; options are cargo bench's
+  docs                   the API documentation of all crates
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<OsString> = arguments.collect();
+    let result = match command.to_str() {
+        Some("experiment3") => experiment::run("experiment3", &rest),
+        Some("ci") => no_options("ci", &rest).and_then(|()| succeed(ci::run())),
+        Some("bench") => succeed(run(cargo().args(["bench", "--workspace"]).args(&rest))),
+        Some("docs") => no_options("docs", &rest).and_then(|()| succeed(run(&mut docs()))),
+        Some("help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn succeed(result: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+fn no_options(command: &str, rest: &[OsString]) -> anyhow::Result<()> {
+    match rest.first() {
+        None => Ok(()),
+        Some(option) => bail!("{command} takes no options, got {}", option.display()),
+    }
+}
+
+/// The cargo that runs this program.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+fn docs() -> Command {
+    let mut command = cargo();
+    command.args(["doc", "--workspace", "--no-deps"]);
+    command
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    if !status.success() {
+        bail!("{status} from {command:?}");
+    }
+    Ok(())
+}
