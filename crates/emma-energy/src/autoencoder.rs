@@ -27,6 +27,14 @@ impl Default for AutoencoderConfig {
     }
 }
 
+/// First weights are uniform within this over the square root of the number of features.
+///
+/// Small, so that the potential starts as a plain quadratic bowl and takes only the curvature that
+/// the rows ask for. Tied weights of the usual size (1) start with twelve ridges of their own,
+/// some of which stay: on HTRU2's validation rows the area under the ROC curve of clean against
+/// noisy rows is then lower and differs more between seeds.
+const FIRST_WEIGHTS: f64 = 0.1;
+
 /// Autoencoder of one hidden layer with tied weights, sigmoid units and a linear decoder.
 ///
 /// `f(x) = sigmoid(W x + b_f)`, `r(x) = Wᵀ f(x) + b_g`. Trained to undo small Gaussian noise
@@ -35,7 +43,7 @@ impl Default for AutoencoderConfig {
 ///
 /// # Parameters
 /// Under the path of the `VarBuilder`: `weight` `[U, L]`, `encoder_bias` `[U]`, `decoder_bias`
-/// `[L]`. Fresh ones are uniform within `±1/sqrt(fan in)`.
+/// `[L]`. Fresh weights are uniform within `±0.1/sqrt(L)`, fresh biases zero.
 ///
 /// # Source
 /// Thesis section 4.1; Kamyshanska and Memisevic, "The potential energy of an autoencoder" (2014).
@@ -59,17 +67,16 @@ impl DenoisingAutoencoder {
         } = *config;
         check_setting(n_features > 0, "n_features", "at least 1", n_features)?;
         check_setting(n_hidden > 0, "n_hidden", "at least 1", n_hidden)?;
-        let within = |fan_in: usize| {
-            let bound = 1. / (fan_in as f64).sqrt();
-            Init::Uniform {
-                lo: -bound,
-                up: bound,
-            }
+        let bound = FIRST_WEIGHTS / (n_features as f64).sqrt();
+        let weights = Init::Uniform {
+            lo: -bound,
+            up: bound,
         };
+        let zero = Init::Const(0.);
         Ok(Self {
-            weight: vb.get_with_hints((n_hidden, n_features), "weight", within(n_features))?,
-            encoder_bias: vb.get_with_hints(n_hidden, "encoder_bias", within(n_features))?,
-            decoder_bias: vb.get_with_hints(n_features, "decoder_bias", within(n_hidden))?,
+            weight: vb.get_with_hints((n_hidden, n_features), "weight", weights)?,
+            encoder_bias: vb.get_with_hints(n_hidden, "encoder_bias", zero)?,
+            decoder_bias: vb.get_with_hints(n_features, "decoder_bias", zero)?,
         })
     }
 

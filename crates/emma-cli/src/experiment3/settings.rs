@@ -53,7 +53,10 @@ impl Settings {
             noise_std: 0.5,
             noise_each_epoch: true,
             autoencoder_hidden: 12,
-            autoencoder_training: AutoencoderTraining::default(),
+            autoencoder_training: AutoencoderTraining {
+                batch_size: 32,
+                ..AutoencoderTraining::default()
+            },
             network_hidden: vec![8, 4],
             single_mode_hidden: vec![2],
             training: TrainingConfig::default(),
