@@ -89,37 +89,41 @@ fn read_data(args: &Experiment3Args) -> CommandResult<(CandidateTable, DataSetti
 
 /// Makes the folder ready to be filled or continued; returns its results if it is finished.
 fn prepare(folder: &Path, settings: &Settings, fresh: bool) -> CommandResult<Option<Results>> {
-    if fresh {
-        remove_earlier_run(folder)?;
-    }
-    std::fs::create_dir_all(folder)
-        .map_err(|error| Failure::input(format!("--out {}: {error}", folder.display())))?;
+    let unusable =
+        |error: std::io::Error| Failure::input(format!("--out {}: {error}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(unusable)?;
     let settings_path = folder.join(SETTINGS_FILE);
-    if settings_path.exists() {
-        let earlier: Value = read_json(&settings_path)?;
-        if let Some((name, then, now)) = settings.difference(&earlier) {
-            return Err(Failure::input(format!(
-                "{} holds results of another setting: {name} was {then}, now it is {now}; \
-                 choose another --out, or start anew with --fresh",
-                folder.display()
-            )));
+    let earlier: Option<Value> = std::fs::read_to_string(&settings_path)
+        .ok()
+        .and_then(|text| serde_json::from_str(&text).ok());
+    match earlier.filter(|earlier| earlier["experiment"] == settings.experiment.as_str()) {
+        // Without the settings of an earlier run, nothing in the folder is known to be ours.
+        None => {
+            let mut entries = std::fs::read_dir(folder).map_err(unusable)?;
+            if entries.next().is_some() {
+                return Err(Failure::input(format!(
+                    "--out {}: expected an empty folder or one with results of experiment3, got \
+                     one with other files",
+                    folder.display()
+                )));
+            }
         }
-        let results_path = folder.join(RESULTS_FILE);
-        if results_path.exists() {
-            return Ok(Some(read_json(&results_path)?));
+        Some(_) if fresh => remove_earlier_run(folder)?,
+        Some(earlier) => {
+            if let Some((name, then, now)) = settings.difference(&earlier) {
+                return Err(Failure::input(format!(
+                    "{} holds results of another setting: {name} was {then}, now it is {now}; \
+                     choose another --out, or start anew with --fresh",
+                    folder.display()
+                )));
+            }
+            let results_path = folder.join(RESULTS_FILE);
+            return if results_path.exists() {
+                Ok(Some(read_json(&results_path)?))
+            } else {
+                Ok(None)
+            };
         }
-        return Ok(None);
-    }
-    let empty = std::fs::read_dir(folder)
-        .map_err(|error| Failure::input(format!("--out {}: {error}", folder.display())))?
-        .next()
-        .is_none();
-    if !empty {
-        return Err(Failure::input(format!(
-            "--out {}: expected an empty folder or one with results of experiment3, got one with \
-             other files",
-            folder.display()
-        )));
     }
     files::write_json(&settings_path, settings)?;
     Ok(None)

@@ -112,7 +112,7 @@ impl Results {
         let training = models.values().flat_map(|model| &model.timing).sum();
         Self {
             format_version: FORMAT_VERSION,
-            experiment: "experiment3".into(),
+            experiment: settings.experiment.clone(),
             data: settings.data.clone(),
             seeds: settings.seeds.clone(),
             models,

@@ -19,6 +19,8 @@ pub(crate) struct DataSettings {
 /// Everything that can change a score. Threads, devices and folders are not among it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Settings {
+    /// Always `experiment3`: marks a folder as this experiment's.
+    pub(crate) experiment: String,
     /// Another version of the program may compute other bits.
     pub(crate) version: String,
     pub(crate) data: DataSettings,
@@ -47,6 +49,7 @@ impl Settings {
     /// The protocol of the thesis, with its faults mended; see `docs/experiment3.md`.
     pub(crate) fn new(data: DataSettings, seeds: Vec<u64>) -> Self {
         Self {
+            experiment: "experiment3".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             data,
             seeds,

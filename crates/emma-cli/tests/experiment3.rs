@@ -1,0 +1,316 @@
+//! `emma experiment3` on a small table that has HTRU2's columns.
+#![allow(clippy::unwrap_used)] // In a test a panic is the report.
+
+mod common;
+
+use common::Place;
+use serde_json::Value;
+
+const FILES: [&str; 7] = [
+    "base.safetensors",
+    "without.safetensors",
+    "with.safetensors",
+    "alternative.safetensors",
+    "ip_only.safetensors",
+    "dm_only.safetensors",
+    "split.json",
+];
+
+fn place_with_table() -> Place {
+    let place = Place::new();
+    let table = emma_testkit::candidates::csv(600, true, &mut emma_testkit::rng(1));
+    place.write("candidates.csv", table);
+    place
+}
+
+const SMALL: &str = "experiment3 --data candidates.csv --quick --epochs 3 --quiet";
+
+fn results(place: &Place, folder: &str) -> Value {
+    serde_json::from_str(&place.read_text(&format!("{folder}/results.json"))).unwrap()
+}
+
+/// All that must not depend on when or where the program ran.
+fn without_timing(mut results: Value) -> Value {
+    results.as_object_mut().unwrap().remove("timing");
+    for model in results["models"].as_object_mut().unwrap().values_mut() {
+        model.as_object_mut().unwrap().remove("timing");
+    }
+    results
+}
+
+/// Digits masked: the last ones may differ between processors.
+fn masked(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '0'..='9' => '#',
+            '-' => '+', // signs of differences
+            c => c,
+        })
+        .collect()
+}
+
+#[test]
+fn the_table_and_the_files_are_as_documented() {
+    let place = place_with_table();
+    let output = place.succeed(&format!("{SMALL} --out out"));
+    assert!(
+        output.starts_with("experiment3 on candidates.csv: 600 candidates, 120 pulsars; 2 seeds\n")
+    );
+    insta::assert_snapshot!("table", masked(&output));
+
+    let results = results(&place, "out");
+    assert_eq!(results["data"]["source"], "candidates.csv");
+    assert_eq!(results["data"]["rows"], 600);
+    assert_eq!(results["data"]["sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(results["seeds"], serde_json::json!([0, 1]));
+    for model in [
+        "base",
+        "without",
+        "with",
+        "ip_only",
+        "dm_only",
+        "alternative",
+    ] {
+        let model = &results["models"][model];
+        for condition in ["uncorrupted", "ip", "dm"] {
+            let f1 = &model["f1"][condition];
+            let per_seed: Vec<f64> = serde_json::from_value(f1["per_seed"].clone()).unwrap();
+            assert_eq!(per_seed.len(), 2);
+            let mean = f1["mean"].as_f64().unwrap();
+            assert!((mean - (per_seed[0] + per_seed[1]) / 2.).abs() < 1e-12);
+            assert!(f1["ci95"].as_f64().unwrap() >= 0.);
+        }
+        for list in [
+            "thresholds",
+            "hyperparameters",
+            "validation_f1",
+            "best_epochs",
+            "timing",
+        ] {
+            assert_eq!(model[list].as_array().unwrap().len(), 2, "{list}");
+        }
+    }
+    for seed in 0..2 {
+        for file in FILES {
+            assert!(
+                place.exists(&format!("out/models/seed{seed}/{file}")),
+                "{file}"
+            );
+        }
+        let split: Value =
+            serde_json::from_str(&place.read_text(&format!("out/models/seed{seed}/split.json")))
+                .unwrap();
+        let mut rows: Vec<u64> = ["train", "validation", "test"]
+            .iter()
+            .flat_map(|part| split[part].as_array().unwrap())
+            .map(|row| row.as_u64().unwrap())
+            .collect();
+        rows.sort_unstable();
+        assert_eq!(rows, (0..600).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_at_any_number_of_threads() {
+    let place = place_with_table();
+    place.succeed(&format!("{SMALL} --out one --threads 1"));
+    place.succeed(&format!("{SMALL} --out many --threads 5"));
+    assert_eq!(
+        without_timing(results(&place, "one")),
+        without_timing(results(&place, "many"))
+    );
+    for seed in 0..2 {
+        for file in FILES {
+            let file = format!("models/seed{seed}/{file}");
+            assert_eq!(
+                place.read(&format!("one/{file}")),
+                place.read(&format!("many/{file}")),
+                "{file}"
+            );
+        }
+    }
+}
+
+/// The saved model, scored by `emma score` on the test rows, has the F1 of `results.json`.
+#[test]
+fn saved_models_score_as_the_results_say() {
+    let place = place_with_table();
+    place.succeed(&format!("{SMALL} --out out"));
+    let results = results(&place, "out");
+    let split: Value =
+        serde_json::from_str(&place.read_text("out/models/seed0/split.json")).unwrap();
+    let table = place.read_text("candidates.csv");
+    let lines: Vec<&str> = table.lines().skip(1).collect();
+    for model in [
+        "base",
+        "without",
+        "with",
+        "ip_only",
+        "dm_only",
+        "alternative",
+    ] {
+        let scores = place.succeed(&format!(
+            "score --model out/models/seed0/{model}.safetensors --data candidates.csv"
+        ));
+        let predicted: Vec<bool> = scores
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').nth(2).unwrap() == "1")
+            .collect();
+        let (mut true_positives, mut positives, mut found) = (0, 0, 0);
+        for row in split["test"].as_array().unwrap() {
+            let row = usize::try_from(row.as_u64().unwrap()).unwrap();
+            let pulsar = lines[row].ends_with(",1");
+            positives += usize::from(pulsar);
+            found += usize::from(predicted[row]);
+            true_positives += usize::from(pulsar && predicted[row]);
+        }
+        let f1 =
+            2. * f64::from(u32::try_from(true_positives).unwrap()) / (positives + found) as f64;
+        let expected = &results["models"][model]["f1"]["uncorrupted"]["per_seed"][0];
+        assert!(
+            (f1 - expected.as_f64().unwrap()).abs() < 1e-12,
+            "{model}: {f1} {expected}"
+        );
+    }
+}
+
+#[test]
+fn an_interrupted_run_goes_on_to_the_same_results() {
+    let place = place_with_table();
+    place.succeed(&format!("{SMALL} --out out"));
+    let whole = without_timing(results(&place, "out"));
+    let model = place.read("out/models/seed1/with.safetensors");
+    // As if it had stopped in the middle of seed 1.
+    std::fs::remove_file(place.path().join("out/results.json")).unwrap();
+    std::fs::remove_file(place.path().join("out/models/seed1/outcome.json")).unwrap();
+    std::fs::write(
+        place.path().join("out/models/seed1/with.safetensors"),
+        "half",
+    )
+    .unwrap();
+    let marker = place.path().join("out/models/seed0/with.safetensors");
+    let before = std::fs::metadata(&marker).unwrap().modified().unwrap();
+    place.succeed(&format!("{SMALL} --out out"));
+    assert_eq!(without_timing(results(&place, "out")), whole);
+    assert_eq!(place.read("out/models/seed1/with.safetensors"), model);
+    let after = std::fs::metadata(&marker).unwrap().modified().unwrap();
+    assert_eq!(before, after, "the finished seed is not computed again");
+}
+
+#[test]
+fn a_finished_run_is_reprinted_and_other_settings_are_refused() {
+    let place = place_with_table();
+    let first = place.succeed(&format!("{SMALL} --out out"));
+    let stored = place.read("out/results.json");
+    assert_eq!(place.succeed(&format!("{SMALL} --out out")), first);
+    assert_eq!(place.read("out/results.json"), stored);
+
+    let other = "experiment3 --data candidates.csv --quick --epochs 4 --quiet --out out";
+    assert_eq!(
+        place.fail(2, other),
+        "error: out holds results of another setting: training.n_epochs was 3, now it is 4; \
+         choose another --out, or start anew with --fresh\n"
+    );
+    assert_eq!(
+        place.read("out/results.json"),
+        stored,
+        "a refusal changes nothing"
+    );
+
+    place.write("out/notes.txt", "mine");
+    place.succeed(&format!("{other} --fresh"));
+    assert_eq!(
+        results(&place, "out")["settings"]["training"]["n_epochs"],
+        4
+    );
+    assert_eq!(
+        place.read_text("out/notes.txt"),
+        "mine",
+        "--fresh removes results only"
+    );
+}
+
+#[test]
+fn a_folder_with_other_files_is_left_alone() {
+    let place = place_with_table();
+    std::fs::create_dir(place.path().join("out")).unwrap();
+    place.write("out/notes.txt", "mine");
+    let error = place.fail(2, &format!("{SMALL} --out out"));
+    assert_eq!(
+        error,
+        "error: --out out: expected an empty folder or one with results of experiment3, got one \
+         with other files\n"
+    );
+    assert_eq!(
+        std::fs::read_dir(place.path().join("out")).unwrap().count(),
+        1
+    );
+}
+
+#[test]
+fn json_is_the_results_file() {
+    let place = place_with_table();
+    let printed = place.succeed(&format!("{SMALL} --out out --json"));
+    assert_eq!(printed, place.read_text("out/results.json"));
+}
+
+#[test]
+fn options_change_what_they_say() {
+    let place = place_with_table();
+    let base = "experiment3 --data candidates.csv --seeds 1 --seed 7 --epochs 3 --quiet";
+    place.succeed(&format!("{base} --out plain"));
+    let plain = results(&place, "plain");
+    assert_eq!(plain["seeds"], serde_json::json!([7]));
+    assert_eq!(plain["models"]["with"]["f1"]["ip"]["ci95"], Value::Null);
+    for option in [
+        "--threshold-rule roc_corner",
+        "--positive-weight 10",
+        "--retrain",
+    ] {
+        place.succeed(&format!("{base} {option} --out other --fresh"));
+        let other = results(&place, "other");
+        let different = ["base", "with"].iter().any(|model| {
+            place.read(&format!("plain/models/seed7/{model}.safetensors"))
+                != place.read(&format!("other/models/seed7/{model}.safetensors"))
+        });
+        assert!(different, "{option}");
+        assert!(plain["settings"] != other["settings"], "{option}");
+    }
+}
+
+#[test]
+fn missing_data_says_where_to_get_them() {
+    let place = Place::new();
+    let error = place.fail(2, "experiment3 --out out");
+    let expected = format!(
+        "error: expected HTRU2 at {}, it is not there; unpack HTRU_2.csv from \
+         https://archive.ics.uci.edu/dataset/372/htru2 to that place, or set --data-dir or \
+         EMMA_DATA_DIR to a folder that holds htru2/HTRU_2.csv\n",
+        place.path().join("data/htru2/HTRU_2.csv").display()
+    );
+    assert_eq!(error, expected);
+    assert!(!place.exists("out"));
+    let error = place.fail(2, "experiment3 --data simulated");
+    assert!(error.contains("simulated survey"), "{error}");
+    place.write("text.csv", "a,b\n1,2\n");
+    place.fail(2, "experiment3 --data text.csv --out out");
+    place.fail(2, "experiment3 --data absent.csv --out out");
+    assert!(!place.exists("out"));
+}
+
+#[test]
+fn a_wrong_htru2_is_an_error_and_stays_untouched() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path().join("data/htru2")).unwrap();
+    place.write("data/htru2/HTRU_2.csv", "1,2,3\n");
+    for data in ["auto", "htru2"] {
+        let error = place.fail(
+            2,
+            &format!("experiment3 --data {data} --data-dir data --out out"),
+        );
+        assert!(error.contains("SHA-256"), "{error}");
+    }
+    assert_eq!(place.read_text("data/htru2/HTRU_2.csv"), "1,2,3\n");
+    assert!(!place.exists("out"));
+}
