@@ -31,3 +31,8 @@ pub use training::{
     EpochLosses, TrainingConfig, TrainingHistory, TrainingRows, binary_cross_entropy,
     constant_prediction_loss, train, train_without_validation,
 };
+
+/// The example of the workspace's front page compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct FrontPage;
