@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Score(ScoreArgs),
 }
 
+// Every one is a flag of its own on the command line.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Args)]
 pub(crate) struct Experiment3Args {
     /// auto or htru2 (HTRU2 in the data folder), or a table with HTRU2's nine columns

@@ -77,7 +77,7 @@ fn the_table_and_the_files_are_as_documented() {
             let per_seed: Vec<f64> = serde_json::from_value(f1["per_seed"].clone()).unwrap();
             assert_eq!(per_seed.len(), 2);
             let mean = f1["mean"].as_f64().unwrap();
-            assert!((mean - (per_seed[0] + per_seed[1]) / 2.).abs() < 1e-12);
+            assert!((mean - f64::midpoint(per_seed[0], per_seed[1])).abs() < 1e-12);
             assert!(f1["ci95"].as_f64().unwrap() >= 0.);
         }
         for list in [

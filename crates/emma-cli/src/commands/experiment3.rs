@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
     }
     let results = match prepare(&folder, &settings, args.fresh)? {
         Some(finished) => finished,
-        None => compute(&table, settings, &folder, global, start)?,
+        None => compute(&table, &settings, &folder, global, start)?,
     };
     if args.json {
         let mut text =
@@ -81,7 +81,7 @@ fn read_data(args: &Experiment3Args) -> CommandResult<(CandidateTable, DataSetti
     let data = DataSettings {
         source,
         rows: labels.len(),
-        positives: labels.iter().filter(|&&label| label == 1).count(),
+        positives: labels.iter().map(|&label| usize::from(label)).sum(),
         sha256: table.sha256.clone(),
     };
     Ok((table, data))
@@ -157,12 +157,12 @@ fn remove_earlier_run(folder: &Path) -> CommandResult<()> {
 
 fn compute(
     table: &CandidateTable,
-    settings: Settings,
+    settings: &Settings,
     folder: &Path,
     global: &GlobalArgs,
     start: Instant,
 ) -> CommandResult<Results> {
-    let steps = seed::steps(&settings, &table.samples) * settings.seeds.len() as u64;
+    let steps = seed::steps(settings, &table.samples) * settings.seeds.len() as u64;
     let progress = Progress::new(steps, global.quiet);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(global.threads.unwrap_or(0))
@@ -170,7 +170,7 @@ fn compute(
         .context("cannot start threads")?;
     let run_seed = |seed: &u64| {
         let folder = folder.join(MODELS_FOLDER).join(format!("seed{seed}"));
-        let outcome = seed::run(&settings, &table.samples, *seed, &folder, &progress)?;
+        let outcome = seed::run(settings, &table.samples, *seed, &folder, &progress)?;
         if !std::io::stderr().is_terminal() {
             progress.note(&format!("seed {seed} done"));
         }

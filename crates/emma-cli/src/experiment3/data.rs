@@ -68,12 +68,12 @@ impl SeedData {
                 let mut rng = generator(seed, &format!("test noise on {}", mode.name));
                 let record =
                     CorruptionRecord::all_rows(test.n_rows(), samples.n_modes(), mode_index)?;
-                test.corrupted(record, &noise, &mut rng)
+                test.corrupted(record, noise, &mut rng)
             })
             .collect::<CommandResult<_>>()?;
         Ok(Self {
             corrupted_validation: validation
-                .mixture(&noise, &mut generator(seed, "validation noise"))?,
+                .mixture(noise, &mut generator(seed, "validation noise"))?,
             corrupted_test,
             split,
             standardization,
@@ -91,7 +91,7 @@ impl SeedData {
     /// same for every model.
     pub(crate) fn corrupted_train(&self, draw: usize) -> CommandResult<Batch> {
         let mut rng = generator(self.seed, &format!("training noise {draw}"));
-        let corrupted = self.train.mixture(&self.noise, &mut rng)?;
+        let corrupted = self.train.mixture(self.noise, &mut rng)?;
         self.train.corrupted_batch(&corrupted)
     }
 }
@@ -122,7 +122,7 @@ impl Part {
     /// The thesis's mixture: half of the rows clean, the rest shared among the modes.
     fn mixture(
         &self,
-        corruption: &Corruption,
+        corruption: Corruption,
         rng: &mut emma_data::Generator,
     ) -> CommandResult<CorruptedPart> {
         let record = CorruptionRecord::mixture(self.n_rows(), self.standardized.len(), rng)?;
@@ -132,11 +132,11 @@ impl Part {
     fn corrupted(
         &self,
         record: CorruptionRecord,
-        corruption: &Corruption,
+        corruption: Corruption,
         rng: &mut emma_data::Generator,
     ) -> CommandResult<CorruptedPart> {
         Ok(CorruptedPart {
-            modes: corrupt(&self.standardized, &record, corruption, rng)?,
+            modes: corrupt(&self.standardized, &record, &corruption, rng)?,
             record,
         })
     }

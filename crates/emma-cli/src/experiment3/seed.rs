@@ -276,7 +276,7 @@ impl<'a> SeedRun<'a> {
             kind.metadata(self.settings, self.samples, self.seed, history.best_epoch);
 
         let stage_two = self.checkpoint(kind, &metadata, energies, &tensors)?;
-        let probabilities = self.predict_standardized(kind, &stage_two.1, validation.modes())?;
+        let probabilities = predict_standardized(kind, &stage_two.1, validation.modes())?;
         let labels = &self.data.validation.labels;
         let threshold = self
             .settings
@@ -355,7 +355,7 @@ impl<'a> SeedRun<'a> {
         let mut test = BTreeMap::from([(UNCORRUPTED.to_owned(), count(&clean.probabilities)?)]);
         for (mode, corrupted) in self.samples.modes().iter().zip(&self.data.corrupted_test) {
             let probabilities =
-                self.predict_standardized(trained.kind, &trained.model, &corrupted.tensors()?)?;
+                predict_standardized(trained.kind, &trained.model, &corrupted.tensors()?)?;
             test.insert(mode.name.clone(), count(&probabilities)?);
         }
         Ok(ModelOutcome {
@@ -368,17 +368,16 @@ impl<'a> SeedRun<'a> {
             training_seconds: trained.seconds,
         })
     }
+}
 
-    fn predict_standardized(
-        &self,
-        kind: ModelKind,
-        model: &TrainedModel,
-        modes: &[Tensor],
-    ) -> CommandResult<Vec<f32>> {
-        Ok(model
-            .predict_standardized(own_modes(kind, modes))?
-            .probabilities)
-    }
+fn predict_standardized(
+    kind: ModelKind,
+    model: &TrainedModel,
+    modes: &[Tensor],
+) -> CommandResult<Vec<f32>> {
+    Ok(model
+        .predict_standardized(own_modes(kind, modes))?
+        .probabilities)
 }
 
 /// The modes that a model's file knows.
