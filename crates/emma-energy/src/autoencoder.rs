@@ -39,7 +39,7 @@ const FIRST_WEIGHTS: f64 = 0.1;
 ///
 /// `f(x) = sigmoid(W x + b_f)`, `r(x) = Wᵀ f(x) + b_g`. Trained to undo small Gaussian noise
 /// (eq. 4.1), `r(x) − x` points towards likelier rows; because the weights are tied it is the
-/// gradient of a scalar, whose negative is the [potential energy](crate::potential_energy).
+/// gradient of a scalar, whose negative is the [potential energy](crate::potential_energy()).
 ///
 /// # Parameters
 /// Under the path of the `VarBuilder`: `weight` `[U, L]`, `encoder_bias` `[U]`, `decoder_bias`

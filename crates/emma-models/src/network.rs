@@ -31,7 +31,7 @@ impl Default for MlpConfig {
 
 /// Multi-layer perceptron with ReLU between its layers.
 ///
-/// A row's output never depends on the other rows of its batch (see [`row_affine`]).
+/// A row's output never depends on the other rows of its batch (see [`row_affine()`]).
 ///
 /// # Parameters
 /// Under the path of the `VarBuilder`: `{k}.weight` `[out, in]` and `{k}.bias` `[out]` for layer
