@@ -356,6 +356,14 @@ fn rows_score_the_same_in_any_chunk_and_in_any_file() {
     place.write("tail.csv", headerless(&rows[4000..4200]));
     let all = place.succeed("score --model model.safetensors --data rows.csv --explain");
     let tail = place.succeed("score --model model.safetensors --data tail.csv --explain");
+    let numbers = all
+        .lines()
+        .skip(1)
+        .map(|line| line.split_once(',').unwrap().0);
+    assert!(
+        numbers.eq((0..9000).map(|row| row.to_string())),
+        "rows are numbered in order"
+    );
     let cut = |line: &str| line.split_once(',').map(|(_, rest)| rest.to_owned());
     let all: Vec<_> = all.lines().skip(1).map(cut).collect();
     let tail: Vec<_> = tail.lines().skip(1).map(cut).collect();

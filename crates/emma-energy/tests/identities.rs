@@ -219,6 +219,20 @@ fn a_calibration_of_ones_own_keeps_the_order_of_rows() -> Result<()> {
     Ok(())
 }
 
+/// Eq. 4.1 compares the reconstruction of the corrupted row with the clean row.
+#[test]
+fn the_denoising_loss_is_the_mean_distance_from_the_clean_row() -> Result<()> {
+    let (autoencoder, _) = build(2, 8, 1, DType::F64)?;
+    let clean = rows(5, 2, 3, 2.)?;
+    let corrupted = rows(5, 2, 4, 2.)?;
+    let reconstruction = values(&autoencoder.reconstruct(&corrupted)?)?;
+    let squares = reconstruction.iter().zip(values(&clean)?);
+    let expected: f64 = squares.map(|(r, x)| (r - x).powi(2)).sum::<f64>() / 5.;
+    let loss = denoising_loss(&autoencoder, &clean, &corrupted)?;
+    assert_close("loss", &values(&loss)?, &[expected], 1e-12, 0.);
+    Ok(())
+}
+
 #[test]
 fn training_learns_to_point_back_to_the_data() -> Result<()> {
     let (autoencoder, variables) = build(2, 8, 1, DType::F32)?;

@@ -184,6 +184,27 @@ mod tests {
     }
 
     #[test]
+    fn max_f1_is_smoothed() -> Result<()> {
+        // Two lucky positives at the top, then forty negatives, then a plateau of positives.
+        let mut rows: Vec<(f32, u8)> = vec![(0.99, 1), (0.98, 1)];
+        rows.extend((0..40u8).map(|i| (0.9 - f32::from(i) / 1000., 0)));
+        rows.extend((0..3u8).map(|i| (0.5 - f32::from(i) / 1000., 1)));
+        rows.extend((0..60u8).map(|i| (0.4 - f32::from(i) / 1000., 0)));
+        let (probabilities, labels): (Vec<f32>, Vec<u8>) = rows.into_iter().unzip();
+        let plain = candidates(&probabilities, &labels)?
+            .into_iter()
+            .max_by(|a, b| a.f1().total_cmp(&b.f1()))
+            .map(|best| best.threshold);
+        let smoothed = ThresholdRule::MaxF1.choose(&probabilities, &labels)?;
+        assert!(
+            plain > Some(0.9),
+            "the plain maximum is at the lucky rows: {plain:?}"
+        );
+        assert!(Some(smoothed) < plain, "{smoothed}");
+        Ok(())
+    }
+
+    #[test]
     fn rows_of_equal_probability_stay_together() -> Result<()> {
         let threshold = ThresholdRule::MaxF1.choose(&[0.5, 0.5, 0.1], &[1, 1, 0])?;
         assert!(threshold > 0.1 && threshold <= 0.5);

@@ -181,6 +181,44 @@ fn frozen_estimators_and_minimum_potentials_do_not_train() {
 }
 
 #[test]
+fn parameters_are_put_back_into_their_ranges_after_each_step() {
+    let built = build("emma", 1);
+    let outside = Tensor::new(&[-5f32, -5.], &Device::Cpu).unwrap();
+    built
+        .variables
+        .preset("attention.self_weight", &outside)
+        .unwrap();
+    let batch = rows(32, 1);
+    // Given potentials keep the first forward pass finite, whatever the weights.
+    let zeros = Tensor::zeros((32, 2), DType::F32, &Device::Cpu).unwrap();
+    let potentials = emma_attention::PotentialEnergies::new(zeros).unwrap();
+    built
+        .variables
+        .preset("attention.self_bias", &(outside * -20.).unwrap())
+        .unwrap();
+    let batch = batch.with_potentials(potentials).unwrap();
+    let mut rng = emma_testkit::rng(3);
+    let (model, variables) = (&built.model, &built.variables);
+    train(
+        model,
+        variables,
+        &batch,
+        &batch,
+        &settings(1),
+        &mut rng,
+        |_| {},
+    )
+    .unwrap();
+    let after = &variables.snapshot().unwrap()["attention.self_weight"];
+    assert!(
+        values(after)
+            .unwrap()
+            .iter()
+            .all(|&weight| weight >= 1e-3 - 1e-9)
+    );
+}
+
+#[test]
 fn potentials_that_are_given_are_used() {
     let built = build("emma", 1);
     let batch = rows(16, 1);
