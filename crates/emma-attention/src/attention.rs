@@ -4,10 +4,11 @@ use candle_core::Tensor;
 
 use crate::error::{Error, Result};
 use crate::importance::LogImportance;
+use crate::rectify::rectify;
 use crate::stage::stage;
 
 stage!(
-    /// Attention scores β in [0, 1): the factor each mode is multiplied by.
+    /// Attention scores β in [0, 1]: the factor each mode is multiplied by.
     AttentionScores,
     "attention scores"
 );
@@ -39,7 +40,7 @@ pub fn attention_scores(
         .importance()?
         .broadcast_mul(gain)?
         .broadcast_sub(bias)?;
-    AttentionScores::new(argument.tanh()?.relu()?)
+    AttentionScores::new(rectify(&argument.tanh()?)?)
 }
 
 impl AttentionScores {

@@ -10,6 +10,7 @@ pub mod error;
 pub mod importance;
 pub mod modal_energy;
 pub mod potential;
+mod rectify;
 pub mod regularizers;
 pub mod self_energy;
 pub mod shared_energy;

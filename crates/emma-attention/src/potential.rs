@@ -6,6 +6,7 @@ use candle_core::Tensor;
 use emma_energy::EnergyEstimator;
 
 use crate::error::{Error, Result};
+use crate::rectify::rectify;
 use crate::stage::stage;
 
 stage!(
@@ -61,6 +62,8 @@ impl PotentialEnergies {
 ///
 /// `Ψ′_i = max(e, Ψ_i − Ψ_i^min + e)`
 ///
+/// A potential that is not a number stays one: an unknown mode must not pass for a clean one.
+///
 /// Values of at least e make the logarithms of the shared energies safe.
 ///
 /// # Shapes
@@ -80,7 +83,7 @@ pub fn corrected_potentials(
     minimum_potential: &Tensor,
 ) -> Result<CorrectedPotentials> {
     let excess = potentials.as_tensor().broadcast_sub(minimum_potential)?;
-    CorrectedPotentials::new((excess.relu()? + E)?)
+    CorrectedPotentials::new((rectify(&excess)? + E)?)
 }
 
 #[cfg(test)]
@@ -98,6 +101,16 @@ mod tests {
             corrected.as_tensor().to_vec2::<f64>()?,
             [[E, E], [2. + E, 2. + E]]
         );
+        Ok(())
+    }
+
+    #[test]
+    fn an_unknown_potential_does_not_pass_for_a_clean_one() -> Result<()> {
+        let potentials = PotentialEnergies::new(Tensor::new(&[[f64::NAN, 1.]], &Device::Cpu)?)?;
+        let minimum = Tensor::new(&[-3f64, 1.], &Device::Cpu)?;
+        let corrected = corrected_potentials(&potentials, &minimum)?;
+        let values = corrected.as_tensor().to_vec2::<f64>()?;
+        assert!(values[0][0].is_nan() && values[0][1] > 2.);
         Ok(())
     }
 

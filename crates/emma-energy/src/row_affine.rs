@@ -61,7 +61,7 @@ impl CustomOp3 for RowAffine {
                     contiguous(x, rows_layout)?,
                     contiguous(w, weight_layout)?,
                     contiguous(b, bias_layout)?,
-                    inputs,
+                    (n, inputs),
                 ))
             }
             (CpuStorage::F64(x), CpuStorage::F64(w), CpuStorage::F64(b)) => {
@@ -69,7 +69,7 @@ impl CustomOp3 for RowAffine {
                     contiguous(x, rows_layout)?,
                     contiguous(w, weight_layout)?,
                     contiguous(b, bias_layout)?,
-                    inputs,
+                    (n, inputs),
                 ))
             }
             _ => candle_core::bail!("row_affine: expected three tensors of one type, f32 or f64"),
@@ -177,10 +177,15 @@ fn contiguous<'a, T>(values: &'a [T], layout: &Layout) -> Result<&'a [T]> {
 
 /// The inner loop runs over outputs, so that it becomes vector instructions without changing the
 /// order in which one output's products are added.
-fn affine_rows<T: WithDType>(rows: &[T], weight: &[T], bias: &[T], inputs: usize) -> Vec<T> {
+fn affine_rows<T: WithDType>(
+    rows: &[T],
+    weight: &[T],
+    bias: &[T],
+    (n, inputs): (usize, usize),
+) -> Vec<T> {
     let outputs = bias.len();
     if inputs == 0 || outputs == 0 {
-        return Vec::new();
+        return bias.repeat(n);
     }
     let mut transposed = vec![T::zero(); weight.len()];
     for (output, weights) in weight.chunks_exact(inputs).enumerate() {
@@ -188,7 +193,7 @@ fn affine_rows<T: WithDType>(rows: &[T], weight: &[T], bias: &[T], inputs: usize
             transposed[input * outputs + output] = value;
         }
     }
-    let mut result = Vec::with_capacity(rows.len() / inputs * outputs);
+    let mut result = Vec::with_capacity(n * outputs);
     for row in rows.chunks_exact(inputs) {
         let start = result.len();
         result.extend_from_slice(bias);
@@ -225,6 +230,10 @@ mod tests {
         let weight = Tensor::ones((2, 3), DType::F32, &device)?;
         let bias = Tensor::ones(2, DType::F32, &device)?;
         assert_eq!(row_affine(&rows, &weight, &bias)?.dims(), [0, 2]);
+        let rows = Tensor::zeros((2, 0), DType::F32, &device)?;
+        let weight = Tensor::zeros((2, 0), DType::F32, &device)?;
+        let result = row_affine(&rows, &weight, &bias)?;
+        assert_eq!(result.to_vec2::<f32>()?, [[1., 1.], [1., 1.]]);
         Ok(())
     }
 

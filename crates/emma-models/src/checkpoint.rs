@@ -66,8 +66,10 @@ pub struct ModelMetadata {
     /// Name of the label column.
     pub label: String,
     /// Coldness ρ; none for models without EMMA.
+    #[serde(deserialize_with = "Option::deserialize")] // Null, but not absent.
     pub coldness: Option<f64>,
     /// Energy estimator; none for models without EMMA.
+    #[serde(deserialize_with = "Option::deserialize")] // Null, but not absent.
     pub energy: Option<Kind>,
     /// Prediction network.
     pub network: Kind,

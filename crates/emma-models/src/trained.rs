@@ -154,12 +154,14 @@ impl TrainedModel {
     /// - `modes`: one `[rows, features]` tensor a mode, standard scores
     ///
     /// # Errors
-    /// [`Error::ModeCount`]; [`Error::Row`] if the model gives a row an impossible energy.
+    /// [`Error::ModeCount`]; [`Error::Row`] if a feature is not finite or the model gives the row
+    /// an impossible energy.
     pub fn predict_standardized(&self, modes: &[Tensor]) -> Result<Prediction> {
         let modes = modes
             .iter()
             .map(|mode| self.adopt(mode))
             .collect::<Result<Vec<_>>>()?;
+        self.check_finite(&modes)?;
         match &self.predictor {
             Predictor::Concatenation(model) => without_explanation(model, &modes),
             Predictor::Alternative(model) => without_explanation(model, &modes),
@@ -206,6 +208,24 @@ impl TrainedModel {
             importance: rows_of(&emma.log_importance.importance()?)?,
             attention: rows_of(emma.attention.as_tensor())?,
         })
+    }
+
+    /// candle's ReLU turns NaN into 0, so that a network's output need not betray it.
+    fn check_finite(&self, modes: &[Tensor]) -> Result<()> {
+        for (mode, columns) in modes.iter().zip(&self.metadata.modes) {
+            for (row, features) in mode.to_vec2::<f64>()?.iter().enumerate() {
+                if let Some(value) = features.iter().find(|value| !value.is_finite()) {
+                    return Err(Error::Row {
+                        row,
+                        message: format!(
+                            "expected finite features in mode {}, got {value}",
+                            columns.name
+                        ),
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     fn adopt(&self, mode: &Tensor) -> Result<Tensor> {

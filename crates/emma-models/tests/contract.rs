@@ -208,7 +208,13 @@ fn unknown_metadata_keys_are_ignored_and_unknown_kinds_named() {
         TrainedModel::from_checkpoint(&checkpoint, &Device::Cpu)
     };
     assert!(load(&|json| json["invented"] = true.into()).is_ok());
-    let refused: [(Edit, &str); 9] = [
+    let refused: [(Edit, &str); 10] = [
+        (
+            &|json| {
+                json.as_object_mut().unwrap().remove("energy");
+            },
+            "not a valid model file: missing field `energy`",
+        ),
         (
             &|json| json["energy"]["kind"] = "magic".into(),
             "unknown energy kind \"magic\" in the model file; this version knows \
@@ -291,6 +297,22 @@ fn broken_files_are_refused() {
         error.to_string(),
         "not a valid model file: expected finite numbers in tensor network.0.bias, got NaN"
     );
+}
+
+#[test]
+fn features_that_are_no_numbers_are_refused_by_every_model() {
+    for name in ["concatenation", "alternative", "emma"] {
+        let stored = checkpoint(name, &build(name, 6));
+        let model = TrainedModel::from_checkpoint(&stored, &Device::Cpu).unwrap();
+        let modes = [
+            Tensor::new(&[[0f32, 0., 0.], [0., 0., 0.]], &Device::Cpu).unwrap(),
+            Tensor::new(&[[0f32, 0.], [0., f32::NAN]], &Device::Cpu).unwrap(),
+        ];
+        assert_eq!(
+            model.predict(&modes).unwrap_err().to_string(),
+            "row 1: expected finite features in mode b, got NaN"
+        );
+    }
 }
 
 /// Parameters outside the ranges of training are fine as long as self-energies stay positive.

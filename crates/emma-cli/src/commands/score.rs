@@ -50,7 +50,7 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult<()> {
     let reader = FeatureReader::new(source, name, &columns, LabelColumn::None)?;
     match &args.out {
         Some(target) => {
-            let mut file = AtomicFile::create(target)?;
+            let mut file = AtomicFile::create(target).map_err(Failure::BadInput)?;
             score(&model, reader, explain, &mut file)?;
             Ok(file.finish()?)
         }
@@ -80,7 +80,7 @@ fn score(
     let mut text = header(model, explain);
     let mut chunk = Chunk::new();
     loop {
-        // What can be scored before a faulty row is still written: the error names the row.
+        // Rows before one that cannot be read are still written; the error names its line.
         let more = reader.next_chunk(ROWS_PER_CHUNK, &mut chunk);
         if chunk.n_rows() > 0 {
             let prediction = predict(model, &chunk, reader.file())?;

@@ -271,7 +271,8 @@ impl<'a> SeedRun<'a> {
             }
             attempt += 1;
         };
-        let mut tensors = variables.snapshot()?;
+        let stage_two_values = variables.snapshot()?;
+        let mut tensors = stage_two_values.clone();
         let mut metadata =
             kind.metadata(self.settings, self.samples, self.seed, history.best_epoch);
 
@@ -302,7 +303,9 @@ impl<'a> SeedRun<'a> {
             kind,
             checkpoint,
             model,
-            variables: tensors,
+            // Not the retrained ones: those have seen the validation rows, on which the models that
+            // start from here are still to be chosen.
+            variables: stage_two_values,
             history,
             starts: attempt,
             validation_f1,
