@@ -18,7 +18,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     run_step(
         "clippy",
         cargo()
-            .args(["clippy", "--workspace", "--all-targets", "--"])
+            .args(["clippy", "--locked", "--workspace", "--all-targets", "--"])
             .args(["-D", "warnings"]),
     )?;
     run_step("docs", docs().env("RUSTDOCFLAGS", "-D warnings"))?;
@@ -30,7 +30,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     } else {
         println!("== deny: SKIPPED, cargo-deny is not installed");
     }
-    run_step("tests", cargo().args(["test", "--workspace"]))
+    run_step("tests", cargo().args(["test", "--locked", "--workspace"]))
 }
 
 fn installed(subcommand: &str) -> bool {

@@ -10,9 +10,17 @@ use crate::cargo;
 /// Runs the experiment and hands its exit code on.
 pub(crate) fn run(name: &str, options: &[OsString]) -> anyhow::Result<ExitCode> {
     // Apart from the run, so that the build's progress is shown and the run's output is emma's.
-    crate::run(cargo().args(["build", "--release", "--package", "emma-cli"]))?;
+    crate::run(cargo().args(["build", "--locked", "--release", "--package", "emma-cli"]))?;
     let status = cargo()
-        .args(["run", "--quiet", "--release", "--package", "emma-cli", "--"])
+        .args([
+            "run",
+            "--locked",
+            "--quiet",
+            "--release",
+            "--package",
+            "emma-cli",
+            "--",
+        ])
         .arg(name)
         .args(options)
         .status()

@@ -66,7 +66,7 @@ fn cargo() -> Command {
 
 fn docs() -> Command {
     let mut command = cargo();
-    command.args(["doc", "--workspace", "--no-deps"]);
+    command.args(["doc", "--locked", "--workspace", "--no-deps"]);
     command
 }
 

@@ -114,10 +114,13 @@ impl From<ThresholdRuleArg> for ThresholdRule {
     }
 }
 
+/// More threads, seeds or epochs than this are a slip of the finger.
+const MOST: usize = 100_000;
+
 fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(count) if count > 0 => Ok(count),
-        _ => Err("expected a whole number of at least 1".into()),
+        Ok(count) if (1..=MOST).contains(&count) => Ok(count),
+        _ => Err(format!("expected a whole number from 1 to {MOST}")),
     }
 }
 

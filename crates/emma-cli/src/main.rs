@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !matches!(failure, Failure::OutputClosed) {
-                eprintln!("error: {failure}");
+                files::tell(&format!("error: {failure}"));
             }
             ExitCode::from(failure.exit_code())
         }
@@ -31,7 +31,7 @@ fn run(cli: &Cli) -> CommandResult<()> {
     check_device(&cli.global)?;
     match &cli.command {
         Command::Experiment3(args) => commands::experiment3::run(args, &cli.global),
-        Command::Score(args) => commands::score::run(args),
+        Command::Score(args) => commands::score::run(args, &cli.global),
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::files;
+
 /// How a long command tells that it goes on. Cheap to share between threads.
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -43,7 +45,8 @@ impl Progress {
     /// Something worth a line happened.
     pub(crate) fn note(&self, message: &str) {
         if self.plain {
-            eprintln!("[{:7.1} s] {message}", self.start.elapsed().as_secs_f64());
+            let elapsed = self.start.elapsed().as_secs_f64();
+            files::tell(&format!("[{elapsed:7.1} s] {message}"));
         } else {
             self.bar.println(message);
         }

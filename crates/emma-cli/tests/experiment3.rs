@@ -251,8 +251,10 @@ fn a_folder_with_other_files_is_left_alone() {
 #[test]
 fn json_is_the_results_file() {
     let place = place_with_table();
-    let printed = place.succeed(&format!("{SMALL} --out out --json"));
-    assert_eq!(printed, place.read_text("out/results.json"));
+    for _ in 0..2 {
+        let printed = place.succeed(&format!("{SMALL} --out out --json"));
+        assert_eq!(printed, place.read_text("out/results.json"));
+    }
 }
 
 #[test]
@@ -279,13 +281,68 @@ fn options_change_what_they_say() {
     }
 }
 
+/// Retrained models have seen the validation rows; nothing may be chosen with them any more.
+#[test]
+fn retraining_changes_no_choice() {
+    let place = place_with_table();
+    place.succeed(&format!("{SMALL} --out plain"));
+    place.succeed(&format!("{SMALL} --retrain --out retrained"));
+    let (plain, retrained) = (results(&place, "plain"), results(&place, "retrained"));
+    for (name, model) in plain["models"].as_object().unwrap() {
+        for choice in [
+            "thresholds",
+            "validation_f1",
+            "hyperparameters",
+            "best_epochs",
+        ] {
+            assert_eq!(
+                model[choice], retrained["models"][name][choice],
+                "{name} {choice}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_table_that_cannot_be_used_costs_no_earlier_results() {
+    let place = place_with_table();
+    place.succeed(&format!("{SMALL} --out out"));
+    let stored = place.read("out/results.json");
+    let table = place.read_text("candidates.csv");
+    let negatives: Vec<&str> = table.lines().filter(|line| !line.ends_with(",1")).collect();
+    place.write("candidates.csv", negatives.join("\n"));
+    place.fail(2, &format!("{SMALL} --out out --fresh"));
+    assert_eq!(place.read("out/results.json"), stored);
+    place.fail(2, &format!("{SMALL} --out other"));
+    assert!(
+        !place.exists("other"),
+        "nothing is left for a corrected table to trip over"
+    );
+}
+
+#[test]
+fn what_a_killed_run_left_behind_is_no_obstacle() {
+    let place = place_with_table();
+    std::fs::create_dir(place.path().join("out")).unwrap();
+    place.write("out/.emma-x7Y", "half");
+    place.succeed(&format!("{SMALL} --out out"));
+    assert!(!place.exists("out/.emma-x7Y"));
+    let whole = without_timing(results(&place, "out"));
+    // A finished seed that lost a model is not finished.
+    std::fs::remove_file(place.path().join("out/results.json")).unwrap();
+    std::fs::remove_file(place.path().join("out/models/seed0/with.safetensors")).unwrap();
+    place.succeed(&format!("{SMALL} --out out"));
+    assert!(place.exists("out/models/seed0/with.safetensors"));
+    assert_eq!(without_timing(results(&place, "out")), whole);
+}
+
 #[test]
 fn missing_data_says_where_to_get_them() {
     let place = Place::new();
     let error = place.fail(2, "experiment3 --out out");
     let expected = format!(
         "error: expected HTRU2 at {}, it is not there; unpack HTRU_2.csv from \
-         https://archive.ics.uci.edu/dataset/372/htru2 to that place, or set --data-dir or \
+         https://archive.ics.uci.edu/static/public/372/htru2.zip to that place, or set --data-dir or \
          EMMA_DATA_DIR to a folder that holds htru2/HTRU_2.csv\n",
         place.path().join("data/htru2/HTRU_2.csv").display()
     );

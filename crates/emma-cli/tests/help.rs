@@ -21,6 +21,8 @@ fn wrong_usage_is_exit_code_2() {
         "nonsense",
         "score",
         "experiment3 --seeds 0",
+        "experiment3 --seeds 18446744073709551615",
+        "experiment3 --epochs 18446744073709551615",
         "experiment3 --threads none",
         "experiment3 --quick --seeds 3",
         "experiment3 --positive-weight -1",

@@ -383,6 +383,30 @@ fn a_written_file_equals_standard_output() {
 }
 
 #[test]
+fn inputs_are_not_overwritten_and_devices_stay_devices() {
+    let model = Model::random(&[2, 1], true, 5);
+    let place = Place::new();
+    place.write("model.safetensors", model.file());
+    place.write("rows.csv", headerless(&random_rows(3, 3, 5)));
+    for same in ["model.safetensors", "./rows.csv"] {
+        let command = format!("score --model model.safetensors --data rows.csv --out {same}");
+        let error = place.fail(2, &command);
+        assert!(error.contains("expected another file than --"), "{error}");
+    }
+    assert_eq!(place.read("model.safetensors"), model.file());
+    #[cfg(unix)]
+    {
+        place.succeed("score --model model.safetensors --data rows.csv --out /dev/null");
+        let device = std::fs::metadata("/dev/null").unwrap();
+        assert!(!device.is_file());
+        std::os::unix::fs::symlink("real.csv", place.path().join("link.csv")).unwrap();
+        place.write("real.csv", "old");
+        place.succeed("score --model model.safetensors --data rows.csv --out link.csv");
+        assert!(place.read_text("real.csv").starts_with("row,"));
+    }
+}
+
+#[test]
 fn an_empty_table_with_a_header_gives_a_header() {
     let model = Model::random(&[1, 1], true, 7);
     let place = Place::new();

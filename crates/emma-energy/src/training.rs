@@ -110,7 +110,7 @@ pub fn train_autoencoder(
         });
     }
     let mut optimizer = adam(variables.all_vars(), settings.learning_rate)?;
-    let mut epoch_losses = Vec::with_capacity(settings.n_epochs);
+    let mut epoch_losses = Vec::new();
     for _ in 0..settings.n_epochs {
         let order = shuffled_rows(n_rows, rng, rows.device())?;
         let shuffled = rows.index_select(&order, 0)?;

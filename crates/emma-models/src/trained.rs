@@ -196,6 +196,20 @@ impl TrainedModel {
                 }
             }
         }
+        let modal_energies: Vec<Vec<f64>> = emma.modal_energies.as_tensor().to_vec2()?;
+        for (row, energies) in modal_energies.iter().enumerate() {
+            for (energy, mode) in energies.iter().zip(&self.metadata.modes) {
+                if !energy.is_finite() {
+                    return Err(Error::Row {
+                        row,
+                        message: format!(
+                            "expected a finite modal energy of mode {}, got {energy}",
+                            mode.name
+                        ),
+                    });
+                }
+            }
+        }
         Ok(Explanation {
             total_energy: emma
                 .total_energy

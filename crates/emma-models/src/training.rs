@@ -91,6 +91,16 @@ pub struct TrainingHistory {
     pub best_epoch: usize,
 }
 
+impl TrainingHistory {
+    /// Validation loss of the best epoch; infinite if none ran.
+    pub fn best_validation_loss(&self) -> f64 {
+        self.best_epoch
+            .checked_sub(1)
+            .and_then(|index| self.epochs.get(index))
+            .map_or(f64::INFINITY, |losses| losses.validation)
+    }
+}
+
 /// Rows to learn from, which may be drawn afresh for every epoch.
 ///
 /// A fixed [`Batch`] is one; so is whatever corrupts clean rows anew each time it is asked.
@@ -191,7 +201,7 @@ pub fn train(
             what: "validation rows",
         });
     }
-    let mut epochs = Vec::with_capacity(config.n_epochs);
+    let mut epochs = Vec::new();
     let mut best_epoch = 0;
     let mut best_loss = f64::INFINITY;
     let mut best_parameters = variables.snapshot()?;

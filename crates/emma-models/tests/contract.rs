@@ -157,6 +157,23 @@ fn a_model_file_has_one_metadata_key_and_f32_tensors() {
     }
 }
 
+/// A threshold that comes back one bit off labels other rows.
+#[test]
+fn thresholds_read_back_bit_for_bit() {
+    let stored = checkpoint("concatenation", &build("concatenation", 1));
+    let mut rng = emma_testkit::rng(8);
+    for _ in 0..1000 {
+        let mut metadata = stored.metadata().clone();
+        metadata.threshold = rand::Rng::random(&mut rng);
+        let bytes = Checkpoint::new(metadata.clone(), stored.tensors().clone()).unwrap();
+        let read = Checkpoint::from_bytes(&bytes.to_bytes().unwrap()).unwrap();
+        assert_eq!(
+            read.metadata().threshold.to_bits(),
+            metadata.threshold.to_bits()
+        );
+    }
+}
+
 #[test]
 fn an_explanation_holds_together() {
     let stored = checkpoint("emma", &build("emma", 6));

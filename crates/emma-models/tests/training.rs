@@ -129,7 +129,10 @@ fn retraining_runs_exactly_the_epochs_it_is_told() {
     let before = built.variables.snapshot().unwrap();
     let mut rng = emma_testkit::rng(3);
     let config = settings(3);
-    train_without_validation(&built.model, &built.variables, &both, &config, &mut rng).unwrap();
+    let mut counting = Counting(Vec::new(), both);
+    let (model, variables) = (&built.model, &built.variables);
+    train_without_validation(model, variables, &mut counting, &config, &mut rng).unwrap();
+    assert_eq!(counting.0, [1, 2, 3]);
     let after = built.variables.snapshot().unwrap();
     assert_ne!(
         values(&before["network.0.weight"]).unwrap(),
@@ -140,48 +143,23 @@ fn retraining_runs_exactly_the_epochs_it_is_told() {
 #[test]
 fn frozen_estimators_and_minimum_potentials_do_not_train() {
     let built = build("emma", 1);
-    let frozen: Vec<_> = built
-        .frozen
-        .values()
-        .map(|tensor| values(tensor).unwrap())
-        .collect();
+    let energies = built.energies.as_ref().unwrap();
     let batch = rows(64, 1);
-    let potentials = built
-        .model
-        .forward(batch.modes(), None)
-        .unwrap()
-        .emma
-        .unwrap();
-    let before = values(potentials.self_energies.as_tensor()).unwrap();
-    let mut rng = emma_testkit::rng(3);
-    let (model, variables) = (&built.model, &built.variables);
-    train(
-        model,
-        variables,
-        &batch,
-        &batch,
-        &settings(2),
-        &mut rng,
-        |_| {},
-    )
-    .unwrap();
-    let after: Vec<_> = built
-        .frozen
-        .values()
-        .map(|tensor| values(tensor).unwrap())
-        .collect();
-    assert_eq!(frozen, after);
-    let trained = built
-        .model
-        .forward(batch.modes(), None)
-        .unwrap()
-        .emma
-        .unwrap();
-    assert_ne!(before, values(trained.self_energies.as_tensor()).unwrap());
+    let output = built.model.forward(batch.modes(), None).unwrap();
+    let gradients = output.logits.sum_all().unwrap().backward().unwrap();
+    for variable in energies.all_vars() {
+        assert!(
+            gradients.get(&variable).is_none(),
+            "a frozen estimator receives a gradient"
+        );
+    }
+    let trained: Vec<String> = built.variables.snapshot().unwrap().into_keys().collect();
+    assert!(trained.iter().all(|name| !name.starts_with("energy.")));
+    assert!(!trained.contains(&"attention.minimum_potential".to_owned()));
 }
 
 #[test]
-fn parameters_are_put_back_into_their_ranges_after_each_step() {
+fn parameters_are_put_back_into_their_ranges() {
     let built = build("emma", 1);
     let outside = Tensor::new(&[-5f32, -5.], &Device::Cpu).unwrap();
     built
@@ -308,18 +286,20 @@ fn no_constant_prediction_has_a_smaller_loss() {
     assert!(constant_prediction_loss(&ones, 1.).unwrap().abs() < 1e-12);
 }
 
-/// Rows may be other ones in every epoch.
+/// Rows that note which epochs asked for them.
+struct Counting(Vec<usize>, Batch);
+
+impl TrainingRows for &mut Counting {
+    fn of_epoch(&mut self, epoch: usize) -> emma_models::Result<Batch> {
+        self.0.push(epoch);
+        Ok(self.1.clone())
+    }
+}
+
 #[test]
 fn every_epoch_asks_for_its_rows() {
-    struct Counting(Vec<usize>);
-    impl TrainingRows for &mut Counting {
-        fn of_epoch(&mut self, epoch: usize) -> emma_models::Result<Batch> {
-            self.0.push(epoch);
-            Ok(rows(32, epoch as u64))
-        }
-    }
     let built = build("concatenation", 1);
-    let mut counting = Counting(Vec::new());
+    let mut counting = Counting(Vec::new(), rows(32, 1));
     let mut rng = emma_testkit::rng(3);
     let (model, variables) = (&built.model, &built.variables);
     let validation = rows(32, 99);
@@ -334,6 +314,34 @@ fn every_epoch_asks_for_its_rows() {
     )
     .unwrap();
     assert_eq!(counting.0, [1, 2, 3]);
+}
+
+/// A model that counts how often its parameters are put back into their ranges.
+struct CountingProjections<'a>(&'a dyn MultiModalModel, std::cell::Cell<usize>);
+
+impl MultiModalModel for CountingProjections<'_> {
+    fn forward(
+        &self,
+        modes: &[Tensor],
+        potentials: Option<&emma_attention::PotentialEnergies>,
+    ) -> emma_models::Result<emma_models::ModelOutput> {
+        self.0.forward(modes, potentials)
+    }
+
+    fn project(&self) -> emma_models::Result<()> {
+        self.1.set(self.1.get() + 1);
+        self.0.project()
+    }
+}
+
+#[test]
+fn every_step_is_followed_by_a_projection() {
+    let built = build("emma", 1);
+    let model = CountingProjections(&built.model, std::cell::Cell::new(0));
+    let mut rng = emma_testkit::rng(3);
+    let config = settings(2);
+    train_without_validation(&model, &built.variables, &rows(70, 1), &config, &mut rng).unwrap();
+    assert_eq!(model.1.get(), 2 * 3, "70 rows are three mini-batches of 32");
 }
 
 /// An estimator and a network that no crate of the workspace knows.

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
+use emma_data::htru2::ARCHIVE_URL;
 use emma_data::{CandidateTable, read_candidates, read_htru2};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::Value;
 
 use crate::args::{Experiment3Args, GlobalArgs};
+use crate::experiment3::data::SeedData;
 use crate::experiment3::results::Results;
 use crate::experiment3::settings::{DataSettings, Settings};
 use crate::experiment3::{report, seed};
@@ -17,8 +19,6 @@ use crate::failure::{CommandResult, Failure};
 use crate::progress::Progress;
 use crate::{files, folders};
 
-/// Where HTRU2 can be had.
-const HTRU2_ADDRESS: &str = "https://archive.ics.uci.edu/dataset/372/htru2";
 const RESULTS_FILE: &str = "results.json";
 const SETTINGS_FILE: &str = "settings.json";
 const MODELS_FOLDER: &str = "models";
@@ -27,7 +27,10 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
     let start = Instant::now();
     let (table, data) = read_data(args)?;
     let n_seeds = if args.quick { 2 } else { args.seeds } as u64;
-    let seeds: Vec<u64> = (args.seed..args.seed.saturating_add(n_seeds)).collect();
+    let end = args.seed.checked_add(n_seeds).ok_or_else(|| {
+        Failure::input(format!("--seed {}: the last seed is too large", args.seed))
+    })?;
+    let seeds: Vec<u64> = (args.seed..end).collect();
     let mut settings = Settings::new(data, seeds);
     settings.training.n_epochs = args.epochs;
     settings.training.positive_weight = args.positive_weight;
@@ -36,8 +39,13 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
 
     let folder = folders::results_folder(args.out.as_deref(), "experiment3");
     let headline = report::headline(&settings.data, settings.seeds.len());
+    // Whatever the table cannot do must be known before a folder is touched.
+    for seed in &settings.seeds {
+        SeedData::new(&table.samples, *seed, settings.noise_std)?;
+    }
     if !args.json {
-        files::print(&format!("{headline}\n"))?;
+        // A reader that goes away now still gets the folder filled.
+        let _ = files::print(&format!("{headline}\n"));
     }
     let results = match prepare(&folder, &settings, args.fresh)? {
         Some(finished) => finished,
@@ -67,7 +75,7 @@ fn read_data(args: &Experiment3Args) -> CommandResult<(CandidateTable, DataSetti
             let path = folders::data_folder(args.data_dir.as_deref()).join("htru2/HTRU_2.csv");
             if !path.exists() {
                 return Err(Failure::input(format!(
-                    "expected HTRU2 at {}, it is not there; unpack HTRU_2.csv from {HTRU2_ADDRESS} \
+                    "expected HTRU2 at {}, it is not there; unpack HTRU_2.csv from {ARCHIVE_URL} \
                      to that place, or set --data-dir or EMMA_DATA_DIR to a folder that holds \
                      htru2/HTRU_2.csv",
                     path.display()
@@ -83,6 +91,12 @@ fn read_data(args: &Experiment3Args) -> CommandResult<(CandidateTable, DataSetti
         rows: labels.len(),
         positives: labels.iter().map(|&label| usize::from(label)).sum(),
         sha256: table.sha256.clone(),
+        modes: table
+            .samples
+            .modes()
+            .iter()
+            .map(|mode| mode.name.clone())
+            .collect(),
     };
     Ok((table, data))
 }
@@ -100,7 +114,9 @@ fn prepare(folder: &Path, settings: &Settings, fresh: bool) -> CommandResult<Opt
         // Without the settings of an earlier run, nothing in the folder is known to be ours.
         None => {
             let mut entries = std::fs::read_dir(folder).map_err(unusable)?;
-            if entries.next().is_some() {
+            // A run that was killed at its very start leaves a file that never got its name.
+            let foreign = |name: &std::ffi::OsStr| !files::is_unfinished(name);
+            if entries.any(|entry| entry.map_or(true, |entry| foreign(&entry.file_name()))) {
                 return Err(Failure::input(format!(
                     "--out {}: expected an empty folder or one with results of experiment3, got \
                      one with other files",
@@ -125,6 +141,7 @@ fn prepare(folder: &Path, settings: &Settings, fresh: bool) -> CommandResult<Opt
             };
         }
     }
+    files::remove_unfinished(folder);
     files::write_json(&settings_path, settings)?;
     Ok(None)
 }

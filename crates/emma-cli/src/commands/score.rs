@@ -9,14 +9,15 @@ use candle_core::{Device, Tensor};
 use emma_data::{Chunk, FeatureReader, LabelColumn};
 use emma_models::{Checkpoint, ModelMetadata, Prediction, TrainedModel};
 
-use crate::args::ScoreArgs;
+use crate::args::{GlobalArgs, ScoreArgs};
 use crate::failure::{CommandResult, Failure};
-use crate::files::{AtomicFile, output_failure};
+use crate::files::{self, AtomicFile, output_failure};
 
 /// Rows scored at once.
 const ROWS_PER_CHUNK: usize = 4096;
 
-pub(crate) fn run(args: &ScoreArgs) -> CommandResult<()> {
+pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
+    refuse_to_overwrite_input(args)?;
     for path in std::iter::once(&args.data).chain(&args.out) {
         if path.extension().is_some_and(|suffix| suffix == "parquet") {
             return Err(Failure::input(format!(
@@ -26,11 +27,11 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult<()> {
         }
     }
     let model = load_model(&args.model)?;
-    if args.explain && !model.has_emma() {
-        eprintln!(
+    if args.explain && !model.has_emma() && !global.quiet {
+        files::tell(&format!(
             "note: {} has no EMMA, so --explain adds nothing",
             args.model.display()
-        );
+        ));
     }
     let explain = args.explain && model.has_emma();
     let source: Box<dyn Read> = if args.data.as_os_str() == "-" {
@@ -61,6 +62,22 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult<()> {
             &mut BufWriter::new(io::stdout().lock()),
         ),
     }
+}
+
+/// The output must be neither the model nor the table it comes from.
+fn refuse_to_overwrite_input(args: &ScoreArgs) -> CommandResult<()> {
+    let Some(target) = args.out.as_ref().and_then(|out| out.canonicalize().ok()) else {
+        return Ok(());
+    };
+    for (option, input) in [("--model", &args.model), ("--data", &args.data)] {
+        if target.is_file() && input.canonicalize().is_ok_and(|input| input == target) {
+            return Err(Failure::input(format!(
+                "--out {}: expected another file than {option}, got the same",
+                target.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn load_model(path: &Path) -> CommandResult<TrainedModel> {

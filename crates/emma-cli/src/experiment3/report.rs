@@ -50,32 +50,16 @@ pub(crate) fn table(results: &Results) -> String {
 
 /// Uncorrupted first, then the modes.
 fn conditions(results: &Results) -> Vec<String> {
-    let mut conditions: Vec<String> = results
-        .models
-        .values()
-        .flat_map(|model| model.f1.keys())
-        .filter(|condition| *condition != UNCORRUPTED)
-        .cloned()
-        .collect();
-    // HTRU2's order, ip before dm.
-    conditions.sort_by(|a, b| b.cmp(a));
-    conditions.dedup();
-    conditions.insert(0, UNCORRUPTED.into());
-    conditions
+    std::iter::once(UNCORRUPTED.to_owned())
+        .chain(results.data.modes.iter().cloned())
+        .collect()
 }
 
 /// Single modes first, EMMA last.
 fn order(results: &Results) -> Vec<String> {
-    let known = ["base", "without", "alternative", "with"];
-    let mut names: Vec<String> = results
-        .models
-        .keys()
-        .filter(|name| !known.contains(&name.as_str()))
-        .cloned()
-        .collect();
-    names.sort_by(|a, b| b.cmp(a));
-    names.extend(known.map(str::to_owned));
-    names
+    let single_modes = results.data.modes.iter().map(|mode| format!("{mode}_only"));
+    let others = ["base", "without", "alternative", "with"];
+    single_modes.chain(others.map(str::to_owned)).collect()
 }
 
 fn header(first: &str, conditions: &[String]) -> Vec<String> {

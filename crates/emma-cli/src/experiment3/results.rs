@@ -67,7 +67,7 @@ pub(crate) struct PairedDifference {
 pub(crate) struct Timing {
     /// From start to end, of the run that finished the results.
     pub(crate) wall: f64,
-    /// Training of all models of all seeds, added up.
+    /// Stage two of all models of all seeds, added up.
     pub(crate) training: f64,
 }
 

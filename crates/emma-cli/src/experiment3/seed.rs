@@ -25,6 +25,7 @@ use crate::progress::Progress;
 
 /// File of a finished seed, written after everything else in its folder.
 const OUTCOME_FILE: &str = "outcome.json";
+const SPLIT_FILE: &str = "split.json";
 
 /// First values tried until a model learns anything.
 const MOST_STARTS: usize = 5;
@@ -42,21 +43,22 @@ pub(crate) fn run(
     progress: &Progress,
 ) -> CommandResult<SeedOutcome> {
     let steps = steps(settings, samples);
-    if let Some(outcome) = finished(folder) {
+    if let Some(outcome) = finished(folder, seed, samples) {
         progress.advance(steps);
         return Ok(outcome);
     }
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
+    files::remove_unfinished(folder);
     let seed_run = SeedRun::new(settings, samples, seed, progress)?;
     files::write(
-        &folder.join("split.json"),
+        &folder.join(SPLIT_FILE),
         &serde_json::to_vec(&seed_run.data.split).context("cannot write the split")?,
     )?;
     let mut models = BTreeMap::new();
     for trained in seed_run.train_all()? {
         let name = trained.kind.name(samples);
-        let path = folder.join(format!("{name}.safetensors"));
+        let path = folder.join(model_file(&name));
         files::write(&path, &trained.checkpoint.to_bytes()?)?;
         models.insert(name, seed_run.evaluate(trained)?);
     }
@@ -73,9 +75,25 @@ pub(crate) fn steps(settings: &Settings, samples: &Samples) -> u64 {
     (stage_one + models * settings.training.n_epochs) as u64
 }
 
-fn finished(folder: &Path) -> Option<SeedOutcome> {
+/// What an earlier run found, if it found all of it and its files are still there.
+fn finished(folder: &Path, seed: u64, samples: &Samples) -> Option<SeedOutcome> {
     let text = std::fs::read_to_string(folder.join(OUTCOME_FILE)).ok()?;
-    serde_json::from_str(&text).ok()
+    let outcome: SeedOutcome = serde_json::from_str(&text).ok()?;
+    let single_modes = (0..samples.n_modes()).map(ModelKind::SingleMode);
+    let complete = single_modes
+        .chain([
+            ModelKind::Base,
+            ModelKind::Without,
+            ModelKind::Alternative,
+            ModelKind::With(Coldness::default()),
+        ])
+        .map(|kind| kind.name(samples))
+        .all(|name| outcome.models.contains_key(&name) && folder.join(model_file(&name)).is_file());
+    (complete && outcome.seed == seed && folder.join(SPLIT_FILE).is_file()).then_some(outcome)
+}
+
+fn model_file(name: &str) -> String {
+    format!("{name}.safetensors")
 }
 
 /// What all models of a seed share.
@@ -103,8 +121,8 @@ struct Trained {
 #[derive(Clone, Copy)]
 enum Lesson<'a> {
     Clean(&'a Batch),
-    /// Corrupted ones, with the potential energies that EMMA needs.
-    Corrupted(&'a SeedRun<'a>, &'a Energies),
+    /// Corrupted ones, with their potential energies if the model is EMMA.
+    Corrupted(&'a SeedRun<'a>, Option<&'a Energies>),
 }
 
 impl TrainingRows for Lesson<'_> {
@@ -119,7 +137,10 @@ impl TrainingRows for Lesson<'_> {
                 };
                 let batch = seed_run.data.corrupted_train(draw);
                 batch
-                    .and_then(|batch| energies.annotate(batch))
+                    .and_then(|batch| match energies {
+                        Some(energies) => energies.annotate(batch),
+                        None => Ok(batch),
+                    })
                     .map_err(|failure| emma_models::Error::Rows {
                         epoch,
                         source: failure.to_string().into(),
@@ -158,6 +179,8 @@ impl<'a> SeedRun<'a> {
     }
 
     /// All models, in parallel where none waits for another.
+    ///
+    /// The candidates for `with` share its random streams, so that only the coldness differs.
     fn train_all(&self) -> CommandResult<Vec<Trained>> {
         let clean = self.data.train.batch()?;
         let clean_validation = self.data.validation.batch()?;
@@ -199,7 +222,8 @@ impl<'a> SeedRun<'a> {
         let validation = validation.corrupted_batch(&self.data.corrupted_validation)?;
         let validation = energies.annotate(validation)?;
         let learn_corrupted = |kind| {
-            let lesson = Lesson::Corrupted(self, &energies);
+            let has_emma = matches!(kind, ModelKind::With(_));
+            let lesson = Lesson::Corrupted(self, has_emma.then_some(&energies));
             self.train(kind, &energies, lesson, &validation, &base.variables)
         };
         let (baselines, with) = rayon::join(
@@ -254,9 +278,17 @@ impl<'a> SeedRun<'a> {
         };
         let config = self.settings.training;
         let mut rng = generator(self.seed, &format!("{name} training"));
-        let mut attempt = 1;
-        let (variables, history) = loop {
-            let (model, variables) = fresh(attempt)?;
+        // Who starts from a model that has learned is not born dead.
+        let most_starts = if first_values.is_empty() {
+            MOST_STARTS
+        } else {
+            1
+        };
+        let mut best: Option<(usize, SeededVarMap, TrainingHistory)> = None;
+        let mut starts = 0;
+        while starts < most_starts && !self.has_learned(best.as_ref(), validation)? {
+            starts += 1;
+            let (model, variables) = fresh(starts)?;
             let history = train(
                 &model,
                 &variables,
@@ -264,13 +296,16 @@ impl<'a> SeedRun<'a> {
                 validation,
                 &config,
                 &mut rng,
-                |_| self.progress.advance(u64::from(attempt == 1)),
+                |_| self.progress.advance(u64::from(starts == 1)),
             )?;
-            if attempt == MOST_STARTS || self.has_learned(&history, validation)? {
-                break (variables, history);
+            let better = best.as_ref().is_none_or(|(.., best)| {
+                history.best_validation_loss() < best.best_validation_loss()
+            });
+            if better {
+                best = Some((starts, variables, history));
             }
-            attempt += 1;
-        };
+        }
+        let (attempt, variables, history) = best.context("no model was trained")?;
         let stage_two_values = variables.snapshot()?;
         let mut tensors = stage_two_values.clone();
         let mut metadata =
@@ -307,7 +342,7 @@ impl<'a> SeedRun<'a> {
             // start from here are still to be chosen.
             variables: stage_two_values,
             history,
-            starts: attempt,
+            starts,
             validation_f1,
             seconds: start.elapsed().as_secs_f64(),
         })
@@ -315,11 +350,17 @@ impl<'a> SeedRun<'a> {
 
     /// Whether training found anything: a network of a few ReLU units may start with all of them
     /// dead, and then predicts the same for every row.
-    fn has_learned(&self, history: &TrainingHistory, validation: &Batch) -> CommandResult<bool> {
+    fn has_learned(
+        &self,
+        best: Option<&(usize, SeededVarMap, TrainingHistory)>,
+        validation: &Batch,
+    ) -> CommandResult<bool> {
+        let Some((.., history)) = best else {
+            return Ok(false);
+        };
         let weight = self.settings.training.positive_weight;
         let constant = constant_prediction_loss(validation.labels(), weight)?;
-        let best = history.epochs.get(history.best_epoch.saturating_sub(1));
-        Ok(best.is_some_and(|best| best.validation < LEARNED * constant))
+        Ok(history.best_validation_loss() < LEARNED * constant)
     }
 
     /// The model as its file will have it, so that what is scored is what is saved.

@@ -14,6 +14,8 @@ pub(crate) struct DataSettings {
     pub(crate) rows: usize,
     pub(crate) positives: usize,
     pub(crate) sha256: String,
+    /// Names of the modes, in order.
+    pub(crate) modes: Vec<String>,
 }
 
 /// Everything that can change a score. Threads, devices and folders are not among it.
@@ -110,6 +112,7 @@ mod tests {
             rows: 10,
             positives: 2,
             sha256: "ab".into(),
+            modes: vec!["ip".into(), "dm".into()],
         };
         Settings::new(data, vec![0, 1])
     }

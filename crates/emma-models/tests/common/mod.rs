@@ -28,6 +28,8 @@ pub(crate) struct Built {
     pub(crate) variables: SeededVarMap,
     /// Frozen tensors that a checkpoint needs beside the variables.
     pub(crate) frozen: BTreeMap<String, Tensor>,
+    /// Variables of the energy estimators, which stage two must not train.
+    pub(crate) energies: Option<SeededVarMap>,
 }
 
 pub(crate) fn build(name: &str, seed: u64) -> Built {
@@ -44,6 +46,7 @@ pub(crate) fn build(name: &str, seed: u64) -> Built {
         Mlp::new(&config, &vb.pp("network")).unwrap()
     };
     let mut frozen = BTreeMap::new();
+    let mut estimator_variables = None;
     let model: Box<dyn MultiModalModel> = match name {
         "concatenation" => Box::new(Concatenation {
             network: network(n_features),
@@ -70,6 +73,7 @@ pub(crate) fn build(name: &str, seed: u64) -> Built {
             });
             let estimators = estimators.collect();
             frozen.extend(energies.snapshot().unwrap());
+            estimator_variables = Some(energies);
             let minimum = Tensor::new(&[-4f32, -3.], &device).unwrap();
             frozen.insert("attention.minimum_potential".into(), minimum.clone());
             let config = EmmaConfig {
@@ -86,6 +90,7 @@ pub(crate) fn build(name: &str, seed: u64) -> Built {
         model,
         variables,
         frozen,
+        energies: estimator_variables,
     }
 }
 
