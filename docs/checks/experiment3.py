@@ -1,6 +1,6 @@
 """Checks a results folder of experiment 3 with other code: NumPy and scikit-learn, no Rust.
 
-    pip install numpy==2.2.6 scikit-learn==1.6.1 safetensors==0.5.3
+    pip install numpy==2.4.6 scikit-learn==1.9.1 safetensors==0.8.0
     python docs/checks/experiment3.py results/experiment3 data/htru2/HTRU_2.csv
 
 Part 1 scores the saved models by the formula in docs/formats.md, with 30 draws of the test noise
