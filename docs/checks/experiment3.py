@@ -4,7 +4,8 @@
     python docs/checks/experiment3.py results/experiment3 data/htru2/HTRU_2.csv
 
 Part 1 scores the saved models by the formula in docs/formats.md, with 30 draws of the test noise
-instead of one. Part 2 trains scikit-learn's MLP as `base` and `without` on the same splits, and on
+instead of one. Part 2 measures how well the potentials tell clean validation rows from noisy ones
+(area under the ROC curve). Part 3 trains scikit-learn's MLP as `base` and `without` on the same splits, and on
 splits by scikit-learn itself, with 8 draws of the test noise.
 """
 
@@ -14,7 +15,7 @@ import sys
 
 import numpy as np
 from safetensors import safe_open
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer
@@ -49,13 +50,16 @@ def load(path):
         return tensors, json.loads(file.metadata()["emma"])
 
 
+def potential(t, mode, x):
+    w, b, c = (t[f"energy.{mode}.{k}"] for k in ("weight", "encoder_bias", "decoder_bias"))
+    return 0.5 * ((x - c) ** 2).sum(1) - np.logaddexp(0, x @ w.T + b).sum(1)
+
+
 def attention(t, coldness, parts):
     own = []
     for i, mode in enumerate(MODES):
-        w, b, c = (t[f"energy.{mode}.{k}"] for k in ("weight", "encoder_bias", "decoder_bias"))
-        x = parts[i]
-        potential = 0.5 * ((x - c) ** 2).sum(1) - np.logaddexp(0, x @ w.T + b).sum(1)
-        corrected = np.maximum(np.e, potential - t["attention.minimum_potential"][i] + np.e)
+        excess = potential(t, mode, parts[i]) - t["attention.minimum_potential"][i]
+        corrected = np.maximum(np.e, excess + np.e)
         own.append(t["attention.self_weight"][i] * corrected + t["attention.self_bias"][i])
     w, gamma = t["attention.coupling_weight"], t["attention.coupling_exponent"]
     shared = lambda i, j: w[i, j] * own[i] ** gamma[i, j] * own[j] ** (1 - gamma[i, j])
@@ -102,7 +106,23 @@ def rescore(folder, seeds, x, y):
         print(f"{name:12}", *(f"{summary(v):>15}" for v in scores.values()), flush=True)
 
 
-# Part 2: another learner on the same rows.
+def energies(folder, seeds, x):
+    found = {mode: [] for mode in MODES}
+    for seed in seeds:
+        t, _ = load(f"{folder}/models/seed{seed}/with.safetensors")
+        rows = json.load(open(f"{folder}/models/seed{seed}/split.json"))["validation"]
+        rng = np.random.default_rng(seed)
+        for mode, columns in MODES.items():
+            z = (x[rows][:, columns] - t[f"standardize.{mode}.mean"]) / t[f"standardize.{mode}.std"]
+            clean = potential(t, mode, z)
+            corrupted = potential(t, mode, z + NOISE * rng.normal(size=z.shape))
+            truth = np.repeat([0, 1], len(z))
+            found[mode].append(roc_auc_score(truth, np.concatenate([clean, corrupted])))
+    for mode, areas in found.items():
+        print(f"{mode:12} {summary(areas)}")
+
+
+# Part 3: another learner on the same rows.
 
 
 def threshold(p, y):
@@ -169,7 +189,9 @@ if __name__ == "__main__":
     seeds = json.load(open(f"{folder}/results.json"))["seeds"]
     print("1. Saved models, 30 draws of the test noise")
     rescore(folder, seeds, x, y)
-    print("\n2. scikit-learn's MLP: base uncorrupted, ip noisy; without uncorrupted, ip noisy")
+    print("\n2. Potentials of clean and of noisy validation rows, area under the ROC curve")
+    energies(folder, seeds, x)
+    print("\n3. scikit-learn's MLP: base uncorrupted, ip noisy; without uncorrupted, ip noisy")
     for name, split in (
         ("same splits", lambda seed: stored_split(folder, seed)),
         ("other splits", lambda seed: other_split(seed, y)),
