@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
     let headline = report::headline(&settings.data, settings.seeds.len());
     // Whatever the table cannot do must be known before a folder is touched.
     for seed in &settings.seeds {
-        SeedData::new(&table.samples, *seed, settings.noise_std)?;
+        SeedData::new(&table.samples, *seed, &settings)?;
     }
     if !args.json {
         // A reader that goes away now still gets the folder filled.

@@ -8,6 +8,7 @@ use emma_data::{
 use emma_models::Batch;
 use ndarray::Array2;
 
+use super::settings::Settings;
 use crate::failure::CommandResult;
 
 /// The test condition without corruption.
@@ -35,8 +36,8 @@ pub(crate) struct SeedData {
     pub(crate) train: Part,
     pub(crate) validation: Part,
     pub(crate) test: Part,
-    /// Validation rows, half clean, the rest with one mode corrupted.
-    pub(crate) corrupted_validation: CorruptedPart,
+    /// Validation rows, half clean, the rest with one mode corrupted: several draws.
+    pub(crate) corrupted_validation: Vec<CorruptedPart>,
     /// Test rows with one mode of every row corrupted: one entry a mode, in order.
     pub(crate) corrupted_test: Vec<CorruptedPart>,
     noise: Corruption,
@@ -44,7 +45,7 @@ pub(crate) struct SeedData {
 }
 
 impl SeedData {
-    pub(crate) fn new(samples: &Samples, seed: u64, noise_std: f64) -> CommandResult<Self> {
+    pub(crate) fn new(samples: &Samples, seed: u64, settings: &Settings) -> CommandResult<Self> {
         let split = stratified_split(
             samples.labels(),
             &SplitFractions::default(),
@@ -59,7 +60,7 @@ impl SeedData {
         let train = Part::new(&training_rows, &standardization)?;
         let validation = Part::new(&samples.select(&split.validation)?, &standardization)?;
         let test = Part::new(&samples.select(&split.test)?, &standardization)?;
-        let noise = Corruption::Noise(NoiseStd::new(noise_std)?);
+        let noise = Corruption::Noise(NoiseStd::new(settings.noise_std)?);
         let corrupted_test = samples
             .modes()
             .iter()
@@ -71,15 +72,20 @@ impl SeedData {
                 test.corrupted(record, noise, &mut rng)
             })
             .collect::<CommandResult<_>>()?;
+        let corrupted_validation = (0..settings.validation_draws)
+            .map(|draw| {
+                let mut rng = generator(seed, &format!("validation noise {draw}"));
+                validation.mixture(noise, &mut rng)
+            })
+            .collect::<CommandResult<_>>()?;
         Ok(Self {
-            corrupted_validation: validation
-                .mixture(noise, &mut generator(seed, "validation noise"))?,
-            corrupted_test,
             split,
             standardization,
             train,
             validation,
             test,
+            corrupted_validation,
+            corrupted_test,
             noise,
             seed,
         })

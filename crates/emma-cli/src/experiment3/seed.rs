@@ -174,7 +174,7 @@ impl<'a> SeedRun<'a> {
             samples,
             seed,
             progress,
-            data: SeedData::new(samples, seed, settings.noise_std)?,
+            data: SeedData::new(samples, seed, settings)?,
         })
     }
 
@@ -218,9 +218,7 @@ impl<'a> SeedRun<'a> {
         let energies = Energies::new(autoencoders?)?;
         let (base, single_modes) = (first.0?, first.1?);
 
-        let validation = &self.data.validation;
-        let validation = validation.corrupted_batch(&self.data.corrupted_validation)?;
-        let validation = energies.annotate(validation)?;
+        let validation = self.corrupted_validation(&energies)?;
         let learn_corrupted = |kind| {
             let has_emma = matches!(kind, ModelKind::With(_));
             let lesson = Lesson::Corrupted(self, has_emma.then_some(&energies));
@@ -246,6 +244,17 @@ impl<'a> SeedRun<'a> {
         models.extend([base, baselines.0?, baselines.1?]);
         models.extend(best_by_validation(with?));
         Ok(models)
+    }
+
+    /// All draws of the corrupted validation rows, one after the other.
+    fn corrupted_validation(&self, energies: &Energies) -> CommandResult<Batch> {
+        let part = &self.data.validation;
+        let mut draws = self.data.corrupted_validation.iter();
+        let first = draws.next().context("no draw of validation noise")?;
+        let all = draws.try_fold(part.corrupted_batch(first)?, |all, draw| {
+            CommandResult::Ok(all.followed_by(&part.corrupted_batch(draw)?)?)
+        })?;
+        energies.annotate(all)
     }
 
     fn train_autoencoder(&self, mode: usize, rows: &Tensor) -> CommandResult<TrainedAutoencoder> {
@@ -313,7 +322,9 @@ impl<'a> SeedRun<'a> {
 
         let stage_two = self.checkpoint(kind, &metadata, energies, &tensors)?;
         let probabilities = predict_standardized(kind, &stage_two.1, validation.modes())?;
+        // The labels of one draw after those of the other.
         let labels = &self.data.validation.labels;
+        let labels = &labels.repeat(probabilities.len() / labels.len());
         let threshold = self
             .settings
             .threshold_rule
@@ -322,6 +333,8 @@ impl<'a> SeedRun<'a> {
 
         if self.settings.retrain {
             // The threshold stays: no row is left to choose another one on.
+            // One draw of them: the others are the same rows again.
+            let validation = &validation.narrow(0, self.data.validation.labels.len())?;
             let all_rows = WithValidation { lesson, validation };
             let config = TrainingConfig {
                 n_epochs: history.best_epoch,

@@ -29,6 +29,9 @@ pub(crate) struct Settings {
     pub(crate) seeds: Vec<u64>,
     /// Standard deviation of the noise, in training and in the noisy test conditions.
     pub(crate) noise_std: f64,
+    /// Independent draws of noise on the validation rows: stopping, thresholds and the coldness are
+    /// chosen on all of them together, so that the luck of one draw decides less.
+    pub(crate) validation_draws: usize,
     /// Whether training noise is drawn afresh for every epoch, or once.
     pub(crate) noise_each_epoch: bool,
     pub(crate) autoencoder_hidden: usize,
@@ -56,6 +59,7 @@ impl Settings {
             data,
             seeds,
             noise_std: 0.5,
+            validation_draws: 4,
             noise_each_epoch: true,
             autoencoder_hidden: 12,
             autoencoder_training: AutoencoderTraining {
