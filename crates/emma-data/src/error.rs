@@ -1,6 +1,7 @@
 //! What can be wrong with a table, a split or a corruption, said with its place.
 
 use std::io;
+use std::time::Duration;
 
 /// Result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -40,6 +41,65 @@ pub enum Error {
         /// Digest of the bytes that came, in hexadecimal.
         found: String,
     },
+    /// A server answered with something else than the file.
+    #[error("{url}: expected HTTP status 200, found {found}")]
+    HttpStatus {
+        /// Address that was asked.
+        url: String,
+        /// Status of the answer.
+        found: u16,
+    },
+    /// A server, or the way to it, is silent.
+    #[error("{url}: expected {what} within {} s, found none", wait.as_secs_f64())]
+    NoAnswer {
+        /// Address that was asked.
+        url: String,
+        /// How long was waited.
+        wait: Duration,
+        /// What was waited for.
+        what: &'static str,
+    },
+    /// A connection ended before the whole file had come.
+    #[error("{url}: expected {}, found the connection closed after {found} bytes",
+        match expected {
+            Some(expected) => format!("{expected} bytes"),
+            None => "the whole file".to_owned(),
+        }
+    )]
+    DownloadCut {
+        /// Address that was asked.
+        url: String,
+        /// Size of the file, if the server said it.
+        expected: Option<u64>,
+        /// Bytes that came.
+        found: usize,
+    },
+    /// No connection, or one that failed in some other way.
+    #[error("{url}: cannot be downloaded")]
+    Connection {
+        /// Address that was asked.
+        url: String,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A download, or what it unpacks to, is far larger than the data set.
+    #[error("{url}: expected at most {most} bytes, found more")]
+    DownloadTooLarge {
+        /// Address that was asked.
+        url: String,
+        /// Most bytes that were accepted.
+        most: usize,
+    },
+    /// A download is no archive that holds the file.
+    #[error("{url}: expected a zip archive with {member} in it, found something else")]
+    NotAnArchive {
+        /// Address that was asked.
+        url: String,
+        /// The file that was wanted.
+        member: String,
+        /// What is wrong with the archive, if it is broken and does not merely lack the file.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
     /// The file has no line that holds anything.
     #[error(
         "{file}: expected a table with the columns {}, found an empty file",
@@ -63,7 +123,7 @@ pub enum Error {
     #[error(
         "{file}: line {line}: expected a column named {column:?}, found the columns {} \
          (the line is a header because its field {evidence_number}, {evidence:?}, is not a number)",
-        listing(found)
+        listing_of(found, *n_columns)
     )]
     MissingColumn {
         /// File, as the caller named it.
@@ -72,8 +132,10 @@ pub enum Error {
         line: u64,
         /// The name that was looked for.
         column: String,
-        /// The names that the file has.
+        /// The names that the file has, the first 40 of them.
         found: Vec<String>,
+        /// How many columns the file has.
+        n_columns: usize,
         /// The first field that makes the line a header, from 1.
         evidence_number: usize,
         /// That field's text.
@@ -468,16 +530,36 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the network or a server failed, which is nobody's input.
+    pub fn is_network_failure(&self) -> bool {
+        matches!(
+            self,
+            Self::HttpStatus { .. }
+                | Self::NoAnswer { .. }
+                | Self::DownloadCut { .. }
+                | Self::Connection { .. }
+        )
+    }
+}
+
+/// Names that a message lists: where a person stops reading.
+pub(crate) const MOST_LISTED: usize = 40;
+
 /// Names for a message: quoted, separated by commas, cut where a person stops reading.
 fn listing(names: &[String]) -> String {
-    const MOST: usize = 40;
-    let text = names
-        .iter()
-        .take(MOST)
+    listing_of(names, names.len())
+}
+
+/// The same where only the first names are at hand, out of `count`.
+fn listing_of(names: &[String], count: usize) -> String {
+    let listed = names.iter().take(MOST_LISTED);
+    let text = listed
+        .clone()
         .map(|name| format!("{name:?}"))
         .collect::<Vec<_>>()
         .join(", ");
-    match names.len().saturating_sub(MOST) {
+    match count.saturating_sub(listed.len()) {
         0 => text,
         n_more => format!("{text} and {n_more} more"),
     }

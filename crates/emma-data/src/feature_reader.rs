@@ -1,11 +1,12 @@
 //! Streaming reader of the needed columns of a comma-separated table.
 
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::ops::Range;
 
 use ndarray::{Array2, ShapeError};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, MOST_LISTED, Result};
 use crate::record_reader::{MAX_ROW_BYTES, MAX_ROW_FIELDS, RecordError, RecordReader};
 use crate::samples::first_repeated;
 
@@ -52,7 +53,8 @@ struct Column {
 ///   Labels are numbers equal to 0 or 1.
 ///
 /// # Memory
-/// One buffer of 64 KiB and one row, which may hold at most 4 MiB of text in at most 262,144 fields.
+/// One buffer of 64 KiB and one row, which may hold at most 512 KiB of text in at most 65,536 fields.
+/// The names of a header are not kept, needed ones apart.
 ///
 /// # Units
 /// Those of the file: nothing is scaled.
@@ -130,14 +132,15 @@ impl<R: Read> FeatureReader<R> {
             .find(|&field| parse::<f64>(records.field(field)).is_none());
         let (features, label) = match evidence {
             Some(evidence) => {
-                let header = Header::new(&file, &records, evidence);
+                let needed = names.iter().map(String::as_str).chain(label.name());
+                let header = Header::new(&file, &records, evidence, needed)?;
                 let features = names
-                    .into_iter()
+                    .iter()
                     .map(|name| header.require(name))
                     .collect::<Result<Vec<_>>>()?;
-                let label = match label {
+                let label = match &label {
                     LabelColumn::None => None,
-                    LabelColumn::Optional(name) => header.find(name)?.ok(),
+                    LabelColumn::Optional(name) => header.find(name),
                     LabelColumn::Required(name) => Some(header.require(name)?),
                 };
                 (features, label)
@@ -218,10 +221,15 @@ impl<R: Read> FeatureReader<R> {
         if self.next_chunk(usize::MAX, &mut chunk)? {
             Ok(chunk)
         } else {
-            Err(Error::NoRows {
-                line: self.records.record_line(),
-                file: self.file,
-            })
+            Err(self.no_rows())
+        }
+    }
+
+    /// What is wrong with a table that has ended without a row.
+    pub(crate) fn no_rows(self) -> Error {
+        Error::NoRows {
+            line: self.records.record_line(),
+            file: self.file,
         }
     }
 
@@ -389,14 +397,29 @@ impl Chunk {
     /// # Errors
     /// [`Error::ColumnRange`] if the chunk has no such columns; `target` is then as it was.
     pub fn copy_columns(&self, columns: Range<usize>, target: &mut Vec<f32>) -> Result<()> {
-        if columns.start > columns.end || columns.end > self.n_columns {
-            return Err(self.range_error(&columns));
-        }
+        self.check_range(&columns)?;
         target.clear();
+        self.append_columns(columns, target)
+    }
+
+    /// The same after what `target` holds.
+    pub(crate) fn append_columns(
+        &self,
+        columns: Range<usize>,
+        target: &mut Vec<f32>,
+    ) -> Result<()> {
+        self.check_range(&columns)?;
         if self.n_columns > 0 {
             for row in self.values.chunks_exact(self.n_columns) {
                 target.extend_from_slice(&row[columns.clone()]);
             }
+        }
+        Ok(())
+    }
+
+    fn check_range(&self, columns: &Range<usize>) -> Result<()> {
+        if columns.start > columns.end || columns.end > self.n_columns {
+            return Err(self.range_error(columns));
         }
         Ok(())
     }
@@ -421,56 +444,71 @@ impl Chunk {
     }
 }
 
-/// The names on a file's first line.
-struct Header<'a> {
+/// A file's first line, searched once for all needed names.
+///
+/// Other names are not copied: a line of nothing but commas is a header too, and its names would take
+/// many times its size.
+struct Header<'a, R> {
     file: &'a str,
-    line: u64,
-    names: Vec<String>,
+    records: &'a RecordReader<R>,
     evidence: usize,
+    fields: HashMap<&'a str, usize>,
 }
 
-impl<'a> Header<'a> {
-    fn new<R: Read>(file: &'a str, records: &RecordReader<R>, evidence: usize) -> Self {
-        let names = (0..records.n_fields())
-            .map(|field| String::from_utf8_lossy(records.field(field)).into_owned())
-            .collect();
-        Self {
+impl<'a, R: Read> Header<'a, R> {
+    /// Finds the `needed` columns; one that is there twice is an error.
+    fn new(
+        file: &'a str,
+        records: &'a RecordReader<R>,
+        evidence: usize,
+        needed: impl Iterator<Item = &'a str>,
+    ) -> Result<Self> {
+        let needed: HashSet<&str> = needed.collect();
+        let mut fields = HashMap::with_capacity(needed.len());
+        for field in 0..records.n_fields() {
+            let found = std::str::from_utf8(records.field(field)).ok();
+            let Some(&name) = found.and_then(|found| needed.get(found)) else {
+                continue;
+            };
+            if let Some(first) = fields.insert(name, field) {
+                return Err(Error::DuplicateColumn {
+                    file: file.to_owned(),
+                    line: records.record_line(),
+                    column: name.to_owned(),
+                    first: first + 1,
+                    second: field + 1,
+                });
+            }
+        }
+        Ok(Self {
             file,
-            line: records.record_line(),
-            names,
+            records,
             evidence,
-        }
+            fields,
+        })
     }
 
-    /// The column called `name`, or the name back if there is none.
-    fn find(&self, name: String) -> Result<std::result::Result<Column, String>> {
-        let mut fields = (0..self.names.len()).filter(|&field| self.names[field] == name);
-        match (fields.next(), fields.next()) {
-            (None, _) => Ok(Err(name)),
-            (Some(field), None) => Ok(Ok(Column { name, field })),
-            (Some(first), Some(second)) => Err(Error::DuplicateColumn {
-                file: self.file.to_owned(),
-                line: self.line,
-                column: name,
-                first: first + 1,
-                second: second + 1,
-            }),
-        }
+    /// The column called `name`, one of those that were needed.
+    fn find(&self, name: &str) -> Option<Column> {
+        let field = *self.fields.get(name)?;
+        Some(Column {
+            name: name.to_owned(),
+            field,
+        })
     }
 
-    /// The column called `name`.
-    fn require(&self, name: String) -> Result<Column> {
-        self.find(name)?.map_err(|column| Error::MissingColumn {
+    fn require(&self, name: &str) -> Result<Column> {
+        let excerpt = |field| excerpt(self.records.field(field));
+        self.find(name).ok_or_else(|| Error::MissingColumn {
             file: self.file.to_owned(),
-            line: self.line,
-            column,
-            found: self
-                .names
-                .iter()
-                .map(|name| excerpt(name.as_bytes()))
+            line: self.records.record_line(),
+            column: name.to_owned(),
+            found: (0..self.records.n_fields().min(MOST_LISTED))
+                .map(excerpt)
                 .collect(),
+            n_columns: self.records.n_fields(),
             evidence_number: self.evidence + 1,
-            evidence: excerpt(self.names[self.evidence].as_bytes()),
+            evidence: excerpt(self.evidence),
         })
     }
 }

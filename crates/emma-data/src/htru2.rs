@@ -1,13 +1,14 @@
 //! The HTRU2 pulsar candidates, and tables with the same columns.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::samples::{ModeColumns, Samples};
+use crate::hexadecimal::hexadecimal;
+use crate::samples::{ModeColumns, Samples, count_rows};
 
 /// Mode of the integrated pulse profile: columns 1 to 4.
 pub const PROFILE_MODE: &str = "ip";
@@ -121,17 +122,25 @@ pub fn parse_htru2(bytes: &[u8], file: impl Into<String>) -> Result<CandidateTab
 
 /// Reads any table with HTRU2's nine columns, with a header or without.
 ///
-/// The digest is computed and reported, not checked. Memory grows with the table.
+/// The digest is computed and reported, not checked. Memory grows with a good table; a bad one is
+/// found out before any of it is kept, unless it is no regular file that can be read twice.
 ///
 /// # Errors
 /// [`Error::Open`], and those of [`Samples::read`].
 pub fn read_candidates(path: impl AsRef<Path>) -> Result<CandidateTable> {
-    let (file, name) = open(path.as_ref())?;
+    let (mut file, name) = open(path.as_ref())?;
+    let mut n_rows = 0;
+    if file.metadata().is_ok_and(|about| about.is_file()) {
+        n_rows = count_rows(&mut file, name.clone(), &modes(), LABEL_COLUMN)?;
+        if let Err(source) = file.rewind() {
+            return Err(Error::Open { file: name, source });
+        }
+    }
     let mut file = HashingReader {
         source: file,
         hasher: Sha256::new(),
     };
-    let samples = Samples::read(&mut file, name, &modes(), LABEL_COLUMN)?;
+    let samples = Samples::read_rows(&mut file, name, &modes(), LABEL_COLUMN, n_rows)?;
     // The samples were read to the end of the file, so all of it was hashed.
     let sha256 = hexadecimal(&file.hasher.finalize());
     Ok(CandidateTable { samples, sha256 })
@@ -170,16 +179,6 @@ fn check_digest(file: &str, sha256: &str) -> Result<()> {
         expected: vec![SHA256_LF.to_owned(), SHA256_CRLF.to_owned()],
         found: sha256.to_owned(),
     })
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 /// Passes bytes on and hashes them on the way.

@@ -29,9 +29,12 @@
 
 #![deny(missing_docs)]
 
+#[cfg(feature = "download")]
+mod archive;
 mod corruption;
 mod error;
 mod feature_reader;
+mod hexadecimal;
 pub mod htru2;
 mod random;
 mod record_reader;
@@ -39,6 +42,8 @@ mod samples;
 mod split;
 mod standardize;
 
+#[cfg(feature = "download")]
+pub use archive::Archive;
 pub use corruption::{Corruption, CorruptionRecord, NoiseStd, corrupt, noise_to_signal_decibels};
 pub use error::{Error, Result};
 pub use feature_reader::{Chunk, FeatureReader, LabelColumn};

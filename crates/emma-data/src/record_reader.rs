@@ -4,10 +4,11 @@ use std::io::{self, ErrorKind, Read};
 
 use csv_core::ReadRecordResult;
 
-/// Most bytes of text in one row.
-pub(crate) const MAX_ROW_BYTES: usize = 4 << 20;
+/// Most bytes of text in one row. Small enough that a row's buffers, while they grow, stay within the
+/// bytes already read and 1 MiB more.
+pub(crate) const MAX_ROW_BYTES: usize = 512 << 10;
 /// Most fields in one row.
-pub(crate) const MAX_ROW_FIELDS: usize = 1 << 18;
+pub(crate) const MAX_ROW_FIELDS: usize = 1 << 16;
 
 const BUFFER_BYTES: usize = 64 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -2,10 +2,13 @@
 
 use std::io::Read;
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Axis, ShapeError};
 
 use crate::error::{Error, Result};
-use crate::feature_reader::{FeatureReader, LabelColumn};
+use crate::feature_reader::{Chunk, FeatureReader, LabelColumn};
+
+/// Rows parsed at a time.
+const ROWS_PER_CHUNK: usize = 1024;
 
 /// Which columns of a table make up one mode, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,26 +113,54 @@ impl Samples {
         modes: &[ModeColumns],
         label: &str,
     ) -> Result<Self> {
-        check_names(&modes.iter().map(|mode| (&*mode.name, &*mode.columns)))?;
-        let features: Vec<&str> = modes
-            .iter()
-            .flat_map(|mode| mode.columns.iter().map(String::as_str))
-            .collect();
-        let label = LabelColumn::Required(label.to_owned());
-        let chunk = FeatureReader::new(source, file, &features, label)?.read_all()?;
+        Self::read_rows(source, file.into(), modes, label, 0)
+    }
 
-        let mut first_column = 0;
-        let mut mode_samples = Vec::with_capacity(modes.len());
-        for mode in modes {
-            let columns = first_column..first_column + mode.columns.len();
-            first_column = columns.end;
-            mode_samples.push(ModeSamples {
-                name: mode.name.clone(),
-                columns: mode.columns.clone(),
-                values: chunk.columns(columns)?,
-            });
+    /// Reads a table that has `n_rows` rows, as [`count_rows`] found.
+    pub(crate) fn read_rows<R: Read>(
+        source: R,
+        file: String,
+        modes: &[ModeColumns],
+        label: &str,
+        n_rows: usize,
+    ) -> Result<Self> {
+        let mut reader = open(source, file, modes, label)?;
+        let mut values: Vec<Vec<f32>> = modes
+            .iter()
+            .map(|mode| Vec::with_capacity(n_rows * mode.columns.len()))
+            .collect();
+        let mut labels = Vec::with_capacity(n_rows);
+        let mut chunk = Chunk::new();
+        while reader.next_chunk(ROWS_PER_CHUNK, &mut chunk)? {
+            labels.extend_from_slice(chunk.labels().unwrap_or_default());
+            let mut first_column = 0;
+            for (mode, values) in modes.iter().zip(&mut values) {
+                let columns = first_column..first_column + mode.columns.len();
+                first_column = columns.end;
+                chunk.append_columns(columns, values)?;
+            }
         }
-        let labels = chunk.labels().map(<[u8]>::to_vec).unwrap_or_default();
+        if labels.is_empty() {
+            return Err(reader.no_rows());
+        }
+        let mode_samples = modes
+            .iter()
+            .zip(values)
+            .map(|(mode, values)| {
+                let found = values.len();
+                let values = Array2::from_shape_vec((labels.len(), mode.columns.len()), values)
+                    .map_err(|_: ShapeError| Error::ModeRowCount {
+                        mode: mode.name.clone(),
+                        expected: labels.len(),
+                        found: found / mode.columns.len(),
+                    })?;
+                Ok(ModeSamples {
+                    name: mode.name.clone(),
+                    columns: mode.columns.clone(),
+                    values,
+                })
+            })
+            .collect::<Result<_>>()?;
         Self::new(mode_samples, labels)
     }
 
@@ -179,6 +210,40 @@ impl Samples {
         let labels = rows.iter().map(|&row| self.labels[row]).collect();
         Ok(Self { modes, labels })
     }
+}
+
+/// Reads a table through without keeping it: how many rows it has, or what is wrong with it.
+///
+/// Whoever counts first needs no more memory for a bad table than one chunk, and none too much for a
+/// good one.
+pub(crate) fn count_rows<R: Read>(
+    source: R,
+    file: String,
+    modes: &[ModeColumns],
+    label: &str,
+) -> Result<usize> {
+    let mut reader = open(source, file, modes, label)?;
+    let mut n_rows = 0;
+    let mut chunk = Chunk::new();
+    while reader.next_chunk(ROWS_PER_CHUNK, &mut chunk)? {
+        n_rows += chunk.n_rows();
+    }
+    Ok(n_rows)
+}
+
+fn open<R: Read>(
+    source: R,
+    file: String,
+    modes: &[ModeColumns],
+    label: &str,
+) -> Result<FeatureReader<R>> {
+    check_names(&modes.iter().map(|mode| (&*mode.name, &*mode.columns)))?;
+    let features: Vec<&str> = modes
+        .iter()
+        .flat_map(|mode| mode.columns.iter().map(String::as_str))
+        .collect();
+    let label = LabelColumn::Required(label.to_owned());
+    FeatureReader::new(source, file, &features, label)
 }
 
 /// Refuses labels other than 0 and 1, so that code behind it may index by class.
