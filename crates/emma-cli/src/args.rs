@@ -35,13 +35,16 @@ pub(crate) enum Command {
     Experiment3(Experiment3Args),
     /// Score the rows of a table with a trained model
     Score(ScoreArgs),
+    /// Get data sets
+    Data(DataArgs),
 }
 
 // Every one is a flag of its own on the command line.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Args)]
 pub(crate) struct Experiment3Args {
-    /// auto or htru2 (HTRU2 in the data folder), or a table with HTRU2's nine columns
+    /// HTRU2 from the data folder, downloaded if it is not there (auto or htru2), or a table with
+    /// HTRU2's nine columns
     #[arg(long, value_name = "htru2|auto|FILE", default_value = "auto")]
     pub(crate) data: String,
     /// Folder that holds htru2/HTRU_2.csv [default: $EMMA_DATA_DIR, else data/ in the workspace]
@@ -93,6 +96,39 @@ pub(crate) struct ScoreArgs {
     /// Add potential, energy, importance and attention of every mode
     #[arg(long)]
     pub(crate) explain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    #[command(subcommand)]
+    pub(crate) command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Download a published data set into the data folder, unless it is there
+    ///
+    /// The file is told by its digest; another file in its place is an error and stays untouched.
+    /// EMMA_HTRU2_URL names another place that has HTRU2's archive, such as a mirror.
+    Fetch(FetchArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// Which data set
+    pub(crate) dataset: Dataset,
+    /// Folder to keep it in [default: $EMMA_DATA_DIR, else data/ in the workspace]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Print JSON instead of a sentence
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Dataset {
+    /// Pulsar candidates: 17,898 rows, two modes
+    Htru2,
 }
 
 /// Names of threshold rules on the command line, as in results.json.

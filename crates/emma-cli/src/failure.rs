@@ -40,10 +40,14 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Tables are the user's: whatever is wrong with one is bad input.
+/// Tables are the user's: whatever is wrong with one is bad input. The network is not.
 impl From<emma_data::Error> for Failure {
     fn from(error: emma_data::Error) -> Self {
-        Self::BadInput(error.into())
+        if error.is_network_failure() {
+            Self::Failed(error.into())
+        } else {
+            Self::BadInput(error.into())
+        }
     }
 }
 

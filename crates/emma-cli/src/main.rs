@@ -6,7 +6,9 @@ mod experiment3;
 mod failure;
 mod files;
 mod folders;
+mod htru2_file;
 mod progress;
+mod text;
 
 use std::process::ExitCode;
 
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> CommandResult<()> {
     check_device(&cli.global)?;
     match &cli.command {
+        Command::Data(args) => commands::data::run(args, &cli.global),
         Command::Experiment3(args) => commands::experiment3::run(args, &cli.global),
         Command::Score(args) => commands::score::run(args, &cli.global),
     }

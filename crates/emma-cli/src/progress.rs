@@ -15,14 +15,23 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Progress over `total` steps.
-    pub(crate) fn new(total: u64, quiet: bool) -> Self {
+    /// Progress over `total` epochs.
+    pub(crate) fn epochs(total: u64, quiet: bool) -> Self {
+        let style = "{elapsed_precise} [{bar:40}] {pos}/{len} epochs, {eta} left";
+        Self::new(ProgressBar::new(total), style, quiet)
+    }
+
+    /// Progress over bytes whose number is not known yet.
+    pub(crate) fn bytes(quiet: bool) -> Self {
+        let style = "{elapsed_precise} [{bar:40}] {bytes}/{total_bytes}, {bytes_per_sec}";
+        Self::new(ProgressBar::no_length(), style, quiet)
+    }
+
+    fn new(bar: ProgressBar, style: &str, quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = if quiet || !terminal {
             ProgressBar::hidden()
         } else {
-            let bar = ProgressBar::new(total);
-            let style = "{elapsed_precise} [{bar:40}] {pos}/{len} epochs, {eta} left";
             // A wrong template is a cosmetic matter; the default bar does.
             if let Ok(style) = ProgressStyle::with_template(style) {
                 bar.set_style(style.progress_chars("=> "));
@@ -35,6 +44,14 @@ impl Progress {
             plain: !quiet && !terminal,
             start: Instant::now(),
         }
+    }
+
+    /// So many steps are done, of so many if that is known.
+    pub(crate) fn at(&self, steps: u64, total: Option<u64>) {
+        if let Some(total) = total {
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(steps);
     }
 
     /// Some steps are done.

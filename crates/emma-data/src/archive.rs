@@ -119,7 +119,9 @@ impl Archive {
         let mut archive =
             ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(Some(error)))?;
         let index = (0..archive.len()).find(|&index| {
-            let name = archive.name_for_index(index).and_then(|name| name.ok());
+            let name = archive
+                .name_for_index(index)
+                .and_then(std::result::Result::ok);
             name.is_some_and(|name| name.rsplit('/').next() == Some(self.member.as_str()))
         });
         let index = index.ok_or_else(|| broken(None))?;

@@ -5,8 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
-use emma_data::htru2::ARCHIVE_URL;
-use emma_data::{CandidateTable, read_candidates, read_htru2};
+use emma_data::{CandidateTable, read_candidates};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::Value;
 
@@ -17,7 +16,7 @@ use crate::experiment3::settings::{DataSettings, Settings};
 use crate::experiment3::{report, seed};
 use crate::failure::{CommandResult, Failure};
 use crate::progress::Progress;
-use crate::{files, folders};
+use crate::{files, folders, htru2_file};
 
 const RESULTS_FILE: &str = "results.json";
 const SETTINGS_FILE: &str = "settings.json";
@@ -25,7 +24,7 @@ const MODELS_FOLDER: &str = "models";
 
 pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<()> {
     let start = Instant::now();
-    let (table, data) = read_data(args)?;
+    let (table, data) = read_data(args, global)?;
     let n_seeds = if args.quick { 2 } else { args.seeds } as u64;
     let end = args.seed.checked_add(n_seeds).ok_or_else(|| {
         Failure::input(format!("--seed {}: the last seed is too large", args.seed))
@@ -64,25 +63,17 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
     ))
 }
 
-fn read_data(args: &Experiment3Args) -> CommandResult<(CandidateTable, DataSettings)> {
+fn read_data(
+    args: &Experiment3Args,
+    global: &GlobalArgs,
+) -> CommandResult<(CandidateTable, DataSettings)> {
     let (table, source) = match args.data.as_str() {
         "simulated" => {
             return Err(Failure::input(
                 "--data simulated: the simulated survey is not part of this version",
             ));
         }
-        "auto" | "htru2" => {
-            let path = folders::data_folder(args.data_dir.as_deref()).join("htru2/HTRU_2.csv");
-            if !path.exists() {
-                return Err(Failure::input(format!(
-                    "expected HTRU2 at {}, it is not there; unpack HTRU_2.csv from {ARCHIVE_URL} \
-                     to that place, or set --data-dir or EMMA_DATA_DIR to a folder that holds \
-                     htru2/HTRU_2.csv",
-                    path.display()
-                )));
-            }
-            (read_htru2(&path)?, "htru2".to_owned())
-        }
+        "auto" | "htru2" => (htru2(args, global)?, "htru2".to_owned()),
         file => (read_candidates(file)?, file.to_owned()),
     };
     let labels = table.samples.labels();
@@ -99,6 +90,21 @@ fn read_data(args: &Experiment3Args) -> CommandResult<(CandidateTable, DataSetti
             .collect(),
     };
     Ok((table, data))
+}
+
+/// HTRU2 from the data folder; downloaded and kept there if it is not there yet.
+fn htru2(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<CandidateTable> {
+    let folder = folders::data_folder(args.data_dir.as_deref());
+    if let Some(table) = htru2_file::read(&folder)? {
+        return Ok(table);
+    }
+    let download = htru2_file::download(global.quiet)
+        .map_err(|failure| htru2_file::explain(failure, &folder))?;
+    if let Err(error) = download.keep(&folder) {
+        // The rows are there, and the next run may have them from the network again.
+        files::tell(&format!("warning: cannot keep HTRU2: {error:#}"));
+    }
+    Ok(download.table)
 }
 
 /// Makes the folder ready to be filled or continued; returns its results if it is finished.
@@ -180,7 +186,7 @@ fn compute(
     start: Instant,
 ) -> CommandResult<Results> {
     let steps = seed::steps(settings, &table.samples) * settings.seeds.len() as u64;
-    let progress = Progress::new(steps, global.quiet);
+    let progress = Progress::epochs(steps, global.quiet);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(global.threads.unwrap_or(0))
         .build()

@@ -1,4 +1,5 @@
 //! One module a subcommand.
 
+pub(crate) mod data;
 pub(crate) mod experiment3;
 pub(crate) mod score;

@@ -1,9 +1,8 @@
 //! The final table.
 
-use std::fmt::Write as _;
-
 use super::data::UNCORRUPTED;
 use super::results::{ByCondition, OverSeeds, Results};
+use crate::text::{align, thousands};
 
 /// The line that says what the figures are made of; printed first.
 pub(crate) fn headline(results_data: &super::settings::DataSettings, n_seeds: usize) -> String {
@@ -98,53 +97,5 @@ fn format_difference(score: &OverSeeds) -> String {
     match score.ci95 {
         Some(half_width) => format!("{:+.3} ± {half_width:.3}", score.mean),
         None => format!("{:+.3}", score.mean),
-    }
-}
-
-fn align(text: &mut String, rows: &[Vec<String>]) {
-    let n_columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..n_columns).map(width).collect();
-    for row in rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            if column == 0 {
-                let _ = write!(line, "  {cell:<width$}", width = widths[0]);
-            } else {
-                let _ = write!(line, "  {cell:>width$}", width = widths[column]);
-            }
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-}
-
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!(thousands(7), "7");
-        assert_eq!(thousands(1639), "1,639");
-        assert_eq!(thousands(1_234_567), "1,234,567");
     }
 }

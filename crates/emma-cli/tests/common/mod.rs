@@ -2,9 +2,15 @@
 #![allow(dead_code, clippy::unwrap_used)] // Each test file uses what it needs.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
+
+#[path = "../../../emma-data/tests/http_server/mod.rs"]
+pub(crate) mod http_server;
+
+/// An address on this machine where no server is.
+pub(crate) const NOBODY: &str = "http://127.0.0.1:9/htru2.zip";
 
 /// A fresh folder to run `emma` in.
 pub(crate) struct Place {
@@ -39,15 +45,24 @@ impl Place {
         self.path().join(name).exists()
     }
 
-    /// Runs `emma` with arguments separated by spaces; nothing of the caller's data is in reach.
-    pub(crate) fn run(&self, arguments: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_emma"))
+    /// `emma` with arguments separated by spaces; neither the caller's data nor the network is in
+    /// reach.
+    pub(crate) fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_emma"));
+        command
             .args(arguments.split_whitespace())
             .current_dir(self.path())
             .env_remove("EMMA_DATA_DIR")
+            .env("EMMA_HTRU2_URL", NOBODY)
+            .env("NO_PROXY", "127.0.0.1")
             .env("COLUMNS", "100")
-            .output()
-            .unwrap()
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `emma` with arguments separated by spaces.
+    pub(crate) fn run(&self, arguments: &str) -> Output {
+        self.command(arguments).output().unwrap()
     }
 
     /// Runs `emma`, which must succeed; returns standard output.

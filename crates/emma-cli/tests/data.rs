@@ -1,0 +1,144 @@
+//! `emma data fetch`, and experiments that need HTRU2, against a server on loopback.
+#![allow(clippy::unwrap_used)] // In a test a panic is the report.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use common::Place;
+use common::http_server::{Answer, HttpServer, zip_of};
+
+/// Commands that want HTRU2 and nothing else.
+const COMMANDS: [&str; 2] = [
+    "data fetch htru2 --data-dir data",
+    "experiment3 --data htru2 --data-dir data --quick --epochs 1 --out out",
+];
+
+fn run(place: &Place, arguments: &str, url: &str) -> Output {
+    let mut command = place.command(arguments);
+    command.env("EMMA_HTRU2_URL", url).output().unwrap()
+}
+
+fn fail(place: &Place, code: i32, arguments: &str, url: &str) -> String {
+    let output = run(place, &format!("{arguments} --quiet"), url);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "emma {arguments}: {text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(output.stdout.is_empty());
+    text
+}
+
+/// HTRU2 itself, where the machine that runs the tests has it.
+fn htru2() -> Option<PathBuf> {
+    let folder = std::env::var_os("EMMA_DATA_DIR")?;
+    let path = Path::new(&folder).join("htru2/HTRU_2.csv");
+    path.is_file().then_some(path)
+}
+
+#[test]
+fn a_download_that_fails_says_why_and_leaves_nothing() {
+    let zip = zip_of("HTRU_2.csv", b"1,2,3\n");
+    for (answer, code, expected) in [
+        (
+            Answer::Status(404),
+            1,
+            "expected HTTP status 200, found 404".to_owned(),
+        ),
+        (
+            Answer::HalfThenClosed(zip.clone()),
+            1,
+            format!(
+                "expected {} bytes, found the connection closed after {} bytes",
+                zip.len(),
+                zip.len() / 2
+            ),
+        ),
+        (
+            Answer::Whole(zip),
+            2,
+            "found 7a8988e95e356e2b5b8fecf5e31f7c2e7e8fb44a5cd9d89ebb0d1e60b1f5c689".to_owned(),
+        ),
+        (
+            Answer::Whole(b"<html>".to_vec()),
+            2,
+            "expected a zip archive with HTRU_2.csv in it".to_owned(),
+        ),
+    ] {
+        let server = HttpServer::start(answer);
+        for command in COMMANDS {
+            let place = Place::new();
+            let error = fail(&place, code, command, &server.url());
+            let start = "error: cannot download HTRU2 (unpack HTRU_2.csv from \
+                         https://archive.ics.uci.edu/static/public/372/htru2.zip to \
+                         data/htru2/HTRU_2.csv by hand, or name a mirror in EMMA_HTRU2_URL): ";
+            assert!(error.starts_with(start), "{error}");
+            assert!(error.contains(&expected), "{error}");
+            let left = std::fs::read_dir(place.path()).unwrap().count();
+            assert_eq!(left, 0, "{command} leaves nothing");
+        }
+        assert_eq!(server.requests(), COMMANDS.len());
+    }
+}
+
+#[test]
+fn an_interrupted_download_leaves_nothing() {
+    let server = HttpServer::start(Answer::HalfThenSilence(zip_of("HTRU_2.csv", b"1,2,3\n")));
+    let place = Place::new();
+    let mut command = place.command(COMMANDS[0]);
+    command
+        .env("EMMA_HTRU2_URL", server.url())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    while server.requests() == 0 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn another_file_in_the_place_of_htru2_is_an_error_and_stays() {
+    let server = HttpServer::start(Answer::Status(404));
+    for command in COMMANDS {
+        let place = Place::new();
+        std::fs::create_dir_all(place.path().join("data/htru2")).unwrap();
+        place.write("data/htru2/HTRU_2.csv", "1,2,3\n");
+        let error = fail(&place, 2, command, &server.url());
+        assert!(error.contains("SHA-256"), "{error}");
+        assert_eq!(place.read_text("data/htru2/HTRU_2.csv"), "1,2,3\n");
+        assert!(!place.exists("out"));
+    }
+    assert_eq!(server.requests(), 0, "nothing is downloaded over it");
+}
+
+/// The one test that needs HTRU2 itself, whose digest alone is accepted.
+#[test]
+fn htru2_is_fetched_once_and_kept() {
+    let Some(path) = htru2() else {
+        eprintln!("SKIPPED: EMMA_DATA_DIR names no folder with htru2/HTRU_2.csv");
+        return;
+    };
+    let rows = std::fs::read(path).unwrap();
+    let server = HttpServer::start(Answer::Whole(zip_of("HTRU_2.csv", &rows)));
+    let place = Place::new();
+    std::fs::create_dir_all(place.path().join("data/htru2")).unwrap();
+    place.write("data/htru2/.emma-x7Y", "half");
+    for (count, state) in [(1, "downloaded"), (1, "already there")] {
+        let output = run(&place, COMMANDS[0], &server.url());
+        assert!(output.status.success());
+        let said = String::from_utf8(output.stdout).unwrap();
+        let start = format!("data/htru2/HTRU_2.csv: 17,898 candidates, 1,639 pulsars; {state}, ");
+        assert!(said.starts_with(&start), "{said}");
+        assert_eq!(server.requests(), count);
+        assert_eq!(place.read("data/htru2/HTRU_2.csv"), rows);
+        let left = std::fs::read_dir(place.path().join("data/htru2")).unwrap();
+        assert_eq!(left.count(), 1);
+    }
+    let output = run(&place, &format!("{} --json", COMMANDS[0]), &server.url());
+    let about: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(about["rows"], 17_898);
+    assert_eq!(about["downloaded"], false);
+}
