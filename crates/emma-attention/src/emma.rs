@@ -173,7 +173,7 @@ impl Emma {
         let shared = shared_energies(
             &self_energies,
             &self.coupling_weight,
-            &self.effective_exponent()?,
+            &self.coupling_exponent()?,
         )?;
         let modal_energies = modal_energies(&self_energies, &shared)?;
         let log_importance = log_importance(&modal_energies, self.config.coldness)?;
@@ -219,6 +219,33 @@ impl Emma {
         &self.config
     }
 
+    /// Self-energy weights w_i, `[modes]`.
+    pub fn self_weight(&self) -> &Tensor {
+        &self.self_weight
+    }
+
+    /// Self-energy biases b_i, `[modes]`.
+    pub fn self_bias(&self) -> &Tensor {
+        &self.self_bias
+    }
+
+    /// Coupling weights w_ij, `[modes, modes]`; the diagonal means nothing.
+    pub fn coupling_weight(&self) -> &Tensor {
+        &self.coupling_weight
+    }
+
+    /// Coupling exponents γ_ij as they are applied, `[modes, modes]`: symmetric if so configured. The
+    /// diagonal means nothing.
+    ///
+    /// # Errors
+    /// Only candle's own.
+    pub fn coupling_exponent(&self) -> Result<Tensor> {
+        match self.config.coupling_exponent {
+            CouplingExponent::Free => Ok(self.coupling_exponent.clone()),
+            CouplingExponent::Symmetric => symmetric_part(&self.coupling_exponent),
+        }
+    }
+
     /// Gain g_a, `[1]`.
     pub fn gain(&self) -> &Tensor {
         &self.gain
@@ -237,12 +264,5 @@ impl Emma {
     /// The type its parameters have.
     pub fn dtype(&self) -> DType {
         self.gain.dtype()
-    }
-
-    fn effective_exponent(&self) -> Result<Tensor> {
-        match self.config.coupling_exponent {
-            CouplingExponent::Free => Ok(self.coupling_exponent.clone()),
-            CouplingExponent::Symmetric => symmetric_part(&self.coupling_exponent),
-        }
     }
 }

@@ -52,12 +52,97 @@ pub fn energy_threshold(
         .where_cond(&infinite, &infinite.neg()?)?)
 }
 
+/// How far a mode's energy may lie above the others' before the mode is masked.
+///
+/// A mode gets no attention exactly if `E_i ≥ E_others + gap`, where
+/// `gap = log((g_a − b_a) / b_a) / ρ` and `E_others = −log(Σ_{k≠i} exp(−ρ E_k)) / ρ`, a soft minimum
+/// of the other modes' energies (with two modes: the other's energy). Unlike [`energy_threshold`],
+/// which changes from row to row, the gap is one number for a trained module.
+///
+/// Infinite where nothing is ever masked: at `b_a = 0`, or at zero coldness with `g_a / M > b_a`.
+/// Negative infinity where everything is: at `g_a ≤ b_a`, or at zero coldness otherwise.
+///
+/// # Units
+/// Those of the modal energies; `gain` and `bias` are not negative, `n_modes` is M.
+///
+/// # Source
+/// This implementation: eq. 5.7 is zero where `g_a α_i ≤ b_a`, with α_i of eq. 5.6.
+pub fn masking_gap(coldness: Coldness, gain: f64, bias: f64, n_modes: usize) -> f64 {
+    let masked = if coldness.value() > 0. {
+        gain <= bias
+    } else {
+        gain <= bias * n_modes as f64
+    };
+    if masked {
+        f64::NEG_INFINITY
+    } else if bias > 0. && coldness.value() > 0. {
+        ((gain - bias) / bias).ln() / coldness.value()
+    } else {
+        f64::INFINITY
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::attention::attention_scores;
     use crate::importance::log_importance;
     use candle_core::Device;
+
+    #[test]
+    fn a_mode_is_masked_exactly_beyond_the_gap() -> Result<()> {
+        let device = Device::Cpu;
+        let mut masked = 0;
+        for (coldness, gain, bias) in [
+            (0.1, 1., 0.2),
+            (1., 2., 0.9),
+            (0.01, 1.2, 0.39),
+            (0.5, 1., 0.),
+            (0.5, 0.4, 0.5),
+            (0., 1., 0.3),
+            (0., 1., 0.4),
+        ] {
+            let rho = Coldness::new(coldness)?;
+            let gap = masking_gap(rho, gain, bias, 3);
+            for energies in [
+                [1f64, 2., 40.],
+                [10., 10., 10.],
+                [0., 100., 3.],
+                [-5., 30., 29.],
+            ] {
+                let attention = attention_scores(
+                    &log_importance(
+                        &ModalEnergies::new(Tensor::new(&[energies], &device)?)?,
+                        rho,
+                    )?,
+                    &Tensor::new(&[gain], &device)?,
+                    &Tensor::new(&[bias], &device)?,
+                )?;
+                let attention = attention.as_tensor().to_vec2::<f64>()?;
+                for mode in 0..3 {
+                    let others = (0..3).filter(|&other| other != mode);
+                    let sum: f64 = others.map(|k| (-coldness * energies[k]).exp()).sum();
+                    // At zero coldness the gap alone decides.
+                    let beyond = if coldness > 0. {
+                        energies[mode] >= gap - sum.ln() / coldness
+                    } else {
+                        gap < 0.
+                    };
+                    assert_eq!(
+                        attention[0][mode] <= 0.,
+                        beyond,
+                        "{coldness} {energies:?} {mode}"
+                    );
+                    masked += usize::from(beyond);
+                }
+            }
+        }
+        assert!(
+            (20..60).contains(&masked),
+            "both must occur: {masked} of 84"
+        );
+        Ok(())
+    }
 
     #[test]
     fn a_mode_passes_exactly_if_its_energy_is_below_the_threshold() -> Result<()> {

@@ -20,7 +20,7 @@ pub use attention::{AttentionScores, attention_scores};
 pub use capacity::{capacity, rectified_capacity};
 pub use constraints::{CouplingExponent, CouplingLimit};
 pub use emma::{Emma, EmmaConfig, EmmaOutput};
-pub use energy_threshold::energy_threshold;
+pub use energy_threshold::{energy_threshold, masking_gap};
 pub use error::{Error, Result};
 pub use importance::{Coldness, LogImportance, log_importance, log_partition};
 pub use modal_energy::{ModalEnergies, modal_energies};

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Experiment3(Experiment3Args),
     /// Score the rows of a table with a trained model
     Score(ScoreArgs),
+    /// Say what a trained model learned: energies, coupling, gain, threshold, capacity
+    Inspect(InspectArgs),
     /// Get data sets
     Data(DataArgs),
 }
@@ -96,6 +98,16 @@ pub(crate) struct ScoreArgs {
     /// Add potential, energy, importance and attention of every mode
     #[arg(long)]
     pub(crate) explain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Model file (safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: PathBuf,
+    /// Print JSON instead of words and tables
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

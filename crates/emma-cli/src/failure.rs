@@ -51,9 +51,14 @@ impl From<emma_data::Error> for Failure {
     }
 }
 
+/// Whatever is wrong with a file is bad input.
 impl From<emma_models::Error> for Failure {
     fn from(error: emma_models::Error) -> Self {
-        Self::Failed(error.into())
+        if matches!(error, emma_models::Error::InFile { .. }) {
+            Self::BadInput(error.into())
+        } else {
+            Self::Failed(error.into())
+        }
     }
 }
 

@@ -54,15 +54,15 @@ impl AtomicFile {
             return Ok(Self { target, output });
         }
         let folder = folder_of(&target);
+        let cannot = || format!("cannot write into {}", folder.display());
+        fault().with_context(cannot)?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(UNFINISHED);
         // Temporary files are private by default; results are for others to read as well. The
         // system takes the user's mask off this.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let beside = builder
-            .tempfile_in(folder)
-            .with_context(|| format!("cannot write into {}", folder.display()))?;
+        let beside = builder.tempfile_in(folder).with_context(cannot)?;
         let output = Output::Beside(BufWriter::new(beside));
         Ok(Self { target, output })
     }
@@ -74,18 +74,22 @@ impl AtomicFile {
             Output::Direct(mut file) => return file.flush().with_context(cannot),
             Output::Beside(beside) => beside,
         };
+        fault().with_context(cannot)?;
         let beside = beside
             .into_inner()
             .map_err(io::IntoInnerError::into_error)
             .with_context(cannot)?;
+        fault().with_context(cannot)?;
         beside.as_file().sync_all().with_context(cannot)?;
         if let Ok(existing) = std::fs::metadata(&self.target) {
             let permissions = existing.permissions();
+            fault().with_context(cannot)?;
             beside
                 .as_file()
                 .set_permissions(permissions)
                 .with_context(cannot)?;
         }
+        fault().with_context(cannot)?;
         beside
             .persist(&self.target)
             .map_err(|error| error.error)
@@ -100,6 +104,7 @@ impl AtomicFile {
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        fault()?;
         match &mut self.output {
             Output::Beside(file) => file.write(bytes),
             Output::Direct(file) => file.write(bytes),
@@ -155,5 +160,82 @@ fn folder_of(target: &Path) -> &Path {
     match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
+    }
+}
+
+/// Stands before every operation on the disk that can fail; in tests, any of them does.
+#[cfg(not(test))]
+#[expect(clippy::unnecessary_wraps, reason = "it fails in tests")]
+fn fault() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+use tests::fault;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    thread_local! {
+        /// Operations that still succeed.
+        static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+
+    pub(super) fn fault() -> io::Result<()> {
+        let left = LEFT.get();
+        LEFT.set(left.saturating_sub(1));
+        if left == 0 {
+            return Err(io::Error::other("the disk is gone"));
+        }
+        Ok(())
+    }
+
+    /// Writes in two pieces, with the operations after the first `n_good` failing.
+    fn write_failing_after(n_good: usize, target: &Path, halves: [&[u8]; 2]) -> anyhow::Result<()> {
+        LEFT.set(n_good);
+        let attempt = || {
+            let mut file = AtomicFile::create(target)?;
+            for half in halves {
+                file.write_all(half)?;
+            }
+            file.finish()
+        };
+        let result = attempt();
+        LEFT.set(usize::MAX);
+        result
+    }
+
+    #[test]
+    fn whatever_write_fails_the_old_file_or_the_new_one_is_there() {
+        // Halves that fill the buffer, and halves that stay in it.
+        for size in [10, 100_000] {
+            let new = vec![b'n'; 2 * size];
+            for old in [None, Some(b"old".to_vec())] {
+                let folder = tempfile::tempdir().unwrap();
+                let target = folder.path().join("file");
+                if let Some(old) = &old {
+                    std::fs::write(&target, old).unwrap();
+                }
+                let mut n_good = 0;
+                while let Err(error) =
+                    write_failing_after(n_good, &target, [&new[..size], &new[size..]])
+                {
+                    assert!(
+                        format!("{error:#}").ends_with("the disk is gone"),
+                        "{error:#}"
+                    );
+                    assert_eq!(std::fs::read(&target).ok(), old, "{n_good} went well");
+                    let left = std::fs::read_dir(folder.path()).unwrap().count();
+                    assert_eq!(left, usize::from(old.is_some()), "nothing else is left");
+                    n_good += 1;
+                }
+                // Create, two writes, flush, sync, permissions of an older file, rename.
+                assert_eq!(n_good, 6 + usize::from(old.is_some()));
+                assert_eq!(std::fs::read(&target).unwrap(), new);
+            }
+        }
     }
 }

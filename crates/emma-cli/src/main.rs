@@ -7,8 +7,10 @@ mod failure;
 mod files;
 mod folders;
 mod htru2_file;
+mod inspection;
 mod progress;
 mod text;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -17,7 +19,15 @@ use clap::Parser;
 use failure::{CommandResult, Failure};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version, asked for or shown where nothing was asked.
+        Err(message) if message.exit_code() == 0 || usage::is_help(&message) => message.exit(),
+        Err(error) => {
+            files::tell(&usage::one_line(&error));
+            return ExitCode::from(2);
+        }
+    };
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -33,6 +43,7 @@ fn run(cli: &Cli) -> CommandResult<()> {
     check_device(&cli.global)?;
     match &cli.command {
         Command::Data(args) => commands::data::run(args, &cli.global),
+        Command::Inspect(args) => commands::inspect::run(args),
         Command::Experiment3(args) => commands::experiment3::run(args, &cli.global),
         Command::Score(args) => commands::score::run(args, &cli.global),
     }

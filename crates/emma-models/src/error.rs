@@ -1,5 +1,7 @@
 //! Errors of this crate.
 
+use crate::nearest::{nearest, suggestion};
+
 /// What can go wrong when models are built, trained, stored or loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -66,6 +68,17 @@ pub enum Error {
         /// All rows.
         rows: usize,
     },
+    /// A file could not be opened or read.
+    #[error("expected a model file, it cannot be read: {0}")]
+    Open(std::io::Error),
+    /// Something is wrong with a file.
+    #[error("{file}: {cause}")]
+    InFile {
+        /// The file's path.
+        file: String,
+        /// What is wrong with it.
+        cause: Box<Error>,
+    },
     /// A model file is not what its format says.
     #[error("not a valid model file: {0}")]
     Checkpoint(String),
@@ -76,14 +89,18 @@ pub enum Error {
         name: String,
     },
     /// A part of the model is of a kind that this version does not know.
-    #[error("unknown {part} kind \"{found}\" in the model file; this version knows {known}")]
+    #[error(
+        "unknown {part} kind \"{found}\" in the model file; this version knows {}{}",
+        known.join(" and "),
+        suggestion(nearest(found, known.iter().map(String::as_str)))
+    )]
     UnknownKind {
         /// Energy or network.
         part: &'static str,
         /// The kind in the file.
         found: String,
         /// The kinds it could have been.
-        known: String,
+        known: Vec<String>,
     },
     /// The file was written in a later format.
     #[error("model file has format version {found}; this version reads {supported}")]
@@ -118,6 +135,17 @@ pub enum Error {
     /// A failure inside candle.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+impl Error {
+    /// The same, said of a file.
+    #[must_use]
+    pub fn in_file(self, path: impl AsRef<std::path::Path>) -> Self {
+        Self::InFile {
+            file: path.as_ref().display().to_string(),
+            cause: Box::new(self),
+        }
+    }
 }
 
 /// Result of this crate's functions.

@@ -8,6 +8,7 @@ pub mod coupled;
 pub mod error;
 pub mod metrics;
 pub mod model;
+mod nearest;
 pub mod network;
 pub mod standardize;
 pub mod statistics;

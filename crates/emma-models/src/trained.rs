@@ -8,7 +8,7 @@ use emma_attention::{Coldness, Emma, EmmaConfig, EmmaOutput, PotentialEnergies, 
 use emma_energy::{AutoencoderConfig, DenoisingAutoencoder, EnergyEstimator, PotentialEnergy};
 
 use crate::baselines::{AlternativeAttention, Concatenation};
-use crate::checkpoint::{Checkpoint, ModelMetadata};
+use crate::checkpoint::{Checkpoint, ModeColumns, ModelMetadata};
 use crate::coupled::Coupled;
 use crate::error::{Error, Result};
 use crate::model::{ModelOutput, MultiModalModel};
@@ -30,6 +30,7 @@ pub const ALTERNATIVE_ATTENTION: &str = "alternative_attention_mlp";
 pub struct TrainedModel {
     metadata: ModelMetadata,
     standardize: Vec<Standardize>,
+    network_widths: Vec<usize>,
     predictor: Predictor,
     device: Device,
 }
@@ -83,12 +84,13 @@ impl TrainedModel {
             &[MLP, ALTERNATIVE_ATTENTION]
         };
         check_kind("network", &metadata.network.kind, networks)?;
+        let widths = loader.check_layout(&metadata)?;
         let standardize = metadata
             .modes
             .iter()
-            .map(|mode| loader.standardize(&mode.name, mode.columns.len()))
+            .map(|mode| loader.standardize(&mode.name))
             .collect::<Result<_>>()?;
-        let network = loader.mlp(metadata.n_features())?;
+        let network = loader.mlp(&widths)?;
         let predictor = if metadata.energy.is_some() {
             Predictor::Emma(Box::new(loader.emma(&metadata, network)?))
         } else if metadata.network.kind == ALTERNATIVE_ATTENTION {
@@ -99,6 +101,7 @@ impl TrainedModel {
         Ok(Self {
             metadata,
             standardize,
+            network_widths: widths,
             predictor,
             device: device.clone(),
         })
@@ -112,6 +115,19 @@ impl TrainedModel {
     /// Whether the model has energies and attention.
     pub fn has_emma(&self) -> bool {
         matches!(self.predictor, Predictor::Emma(_))
+    }
+
+    /// Energies and attention, if the model has them.
+    pub fn emma(&self) -> Option<&Coupled<Mlp>> {
+        match &self.predictor {
+            Predictor::Emma(coupled) => Some(coupled),
+            _ => None,
+        }
+    }
+
+    /// Widths of the network's layers: all features, hidden layers in order, 1.
+    pub fn network_widths(&self) -> &[usize] {
+        &self.network_widths
     }
 
     /// Standard scores of raw modes.
@@ -278,7 +294,7 @@ fn check_kind(part: &'static str, found: &str, known: &[&str]) -> Result<()> {
     Err(Error::UnknownKind {
         part,
         found: found.to_owned(),
-        known: known.join(" and "),
+        known: known.iter().map(|&kind| kind.to_owned()).collect(),
     })
 }
 
@@ -301,50 +317,96 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// A stored tensor in f64 on the model's device.
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let tensor = self.checkpoint.tensor(name, shape)?;
-        Ok(tensor.to_device(self.device)?.to_dtype(DType::F64)?)
-    }
-
-    fn standardize(&self, mode: &str, n_features: usize) -> Result<Standardize> {
-        let name = format!("standardize.{mode}.std");
-        let std = self.tensor(&name, &[n_features])?;
-        let smallest = std.min(0)?.to_scalar::<f64>()?;
-        if smallest <= 0. {
-            return Err(Error::Checkpoint(format!(
-                "expected positive numbers in tensor {name}, got {smallest}"
-            )));
-        }
-        Standardize::new(
-            self.tensor(&format!("standardize.{mode}.mean"), &[n_features])?,
-            std,
-        )
-    }
-
-    /// Layer widths are read off the stored tensors.
-    fn mlp(&self, n_inputs: usize) -> Result<Mlp> {
-        let mut widths = vec![n_inputs];
-        loop {
-            let layer = widths.len() - 1;
-            let name = format!("network.{layer}.weight");
-            if layer > 0 && !self.checkpoint.tensors().contains_key(&name) {
-                break;
+    /// Checks that all tensors are there in their shapes, before any is converted: a file that lacks
+    /// one costs no memory. Returns the widths of the network's layers.
+    fn check_layout(&self, metadata: &ModelMetadata) -> Result<Vec<usize>> {
+        let expect = |name: String, shape: &[usize]| self.checkpoint.tensor(&name, shape);
+        let (n_modes, n_features) = (metadata.modes.len(), metadata.n_features());
+        for mode in &metadata.modes {
+            let name = format!("standardize.{}.std", mode.name);
+            let std = expect(name.clone(), &[mode.columns.len()])?;
+            let smallest = std.min(0)?.to_scalar::<f32>()?;
+            if smallest <= 0. {
+                return Err(Error::Checkpoint(format!(
+                    "expected positive numbers in tensor {name}, got {smallest}"
+                )));
             }
-            let width = self.checkpoint.n_rows_of(&name, widths[layer])?;
-            self.tensor(&format!("network.{layer}.bias"), &[width])?;
-            widths.push(width);
+            expect(
+                format!("standardize.{}.mean", mode.name),
+                &[mode.columns.len()],
+            )?;
         }
-        let n_outputs = widths.pop().unwrap_or(0);
+        let widths = self.network_widths(n_features)?;
+        for (layer, width) in widths.iter().skip(1).enumerate() {
+            expect(format!("network.{layer}.bias"), &[*width])?;
+        }
+        let n_outputs = widths.last().copied().unwrap_or(0);
         if n_outputs != 1 {
             return Err(Error::Checkpoint(format!(
                 "expected a last layer with 1 output, got {n_outputs}"
             )));
         }
+        if metadata.network.kind == ALTERNATIVE_ATTENTION {
+            expect("alternative.weight".into(), &[n_modes, n_features])?;
+            expect("alternative.bias".into(), &[n_modes])?;
+        }
+        if metadata.energy.is_some() {
+            for mode in &metadata.modes {
+                let prefix = format!("energy.{}", mode.name);
+                let n_hidden = self.n_hidden(mode)?;
+                expect(format!("{prefix}.encoder_bias"), &[n_hidden])?;
+                expect(format!("{prefix}.decoder_bias"), &[mode.columns.len()])?;
+            }
+            for name in ["self_weight", "self_bias", "minimum_potential"] {
+                expect(format!("attention.{name}"), &[n_modes])?;
+            }
+            for name in ["coupling_weight", "coupling_exponent"] {
+                expect(format!("attention.{name}"), &[n_modes, n_modes])?;
+            }
+            for name in ["gain", "attention_bias"] {
+                expect(format!("attention.{name}"), &[1])?;
+            }
+        }
+        Ok(widths)
+    }
+
+    /// Widths of the network's layers, inputs first, read off the stored tensors.
+    fn network_widths(&self, n_inputs: usize) -> Result<Vec<usize>> {
+        let mut widths = vec![n_inputs];
+        loop {
+            let layer = widths.len() - 1;
+            let name = format!("network.{layer}.weight");
+            if layer > 0 && !self.checkpoint.tensors().contains_key(&name) {
+                return Ok(widths);
+            }
+            widths.push(self.checkpoint.n_rows_of(&name, widths[layer])?);
+        }
+    }
+
+    /// Hidden units of a mode's autoencoder.
+    fn n_hidden(&self, mode: &ModeColumns) -> Result<usize> {
+        let name = format!("energy.{}.weight", mode.name);
+        self.checkpoint.n_rows_of(&name, mode.columns.len())
+    }
+
+    /// A stored tensor in f64 on the model's device.
+    fn tensor(&self, name: &str) -> Result<Tensor> {
+        let tensor = self.checkpoint.any_shape(name)?;
+        Ok(tensor.to_device(self.device)?.to_dtype(DType::F64)?)
+    }
+
+    fn standardize(&self, mode: &str) -> Result<Standardize> {
+        Standardize::new(
+            self.tensor(&format!("standardize.{mode}.mean"))?,
+            self.tensor(&format!("standardize.{mode}.std"))?,
+        )
+    }
+
+    fn mlp(&self, widths: &[usize]) -> Result<Mlp> {
         let config = MlpConfig {
-            n_inputs,
-            hidden: widths.split_off(1),
-            n_outputs,
+            n_inputs: widths[0],
+            hidden: widths[1..widths.len() - 1].to_vec(),
+            n_outputs: widths[widths.len() - 1],
         };
         Mlp::new(&config, &self.var_builder().pp("network"))
     }
@@ -355,8 +417,6 @@ impl Loader<'_> {
         network: Mlp,
     ) -> Result<AlternativeAttention<Mlp>> {
         let (n_modes, n_features) = (metadata.modes.len(), metadata.n_features());
-        self.tensor("alternative.weight", &[n_modes, n_features])?;
-        self.tensor("alternative.bias", &[n_modes])?;
         let vb = self.var_builder().pp("alternative");
         AlternativeAttention::new(n_modes, n_features, network, &vb)
     }
@@ -366,30 +426,15 @@ impl Loader<'_> {
         let vb = self.var_builder();
         let mut estimators: Vec<Box<dyn EnergyEstimator>> = Vec::with_capacity(n_modes);
         for mode in &metadata.modes {
-            let prefix = format!("energy.{}", mode.name);
-            let n_features = mode.columns.len();
-            let n_hidden = self
-                .checkpoint
-                .n_rows_of(&format!("{prefix}.weight"), n_features)?;
-            self.tensor(&format!("{prefix}.encoder_bias"), &[n_hidden])?;
-            self.tensor(&format!("{prefix}.decoder_bias"), &[n_features])?;
             let config = AutoencoderConfig {
-                n_features,
-                n_hidden,
+                n_features: mode.columns.len(),
+                n_hidden: self.n_hidden(mode)?,
             };
-            let autoencoder = DenoisingAutoencoder::new(&config, &vb.pp(&prefix))?;
+            let vb = vb.pp("energy").pp(&mode.name);
+            let autoencoder = DenoisingAutoencoder::new(&config, &vb)?;
             estimators.push(Box::new(PotentialEnergy(autoencoder)));
         }
-        for name in ["self_weight", "self_bias"] {
-            self.tensor(&format!("attention.{name}"), &[n_modes])?;
-        }
-        for name in ["coupling_weight", "coupling_exponent"] {
-            self.tensor(&format!("attention.{name}"), &[n_modes, n_modes])?;
-        }
-        for name in ["gain", "attention_bias"] {
-            self.tensor(&format!("attention.{name}"), &[1])?;
-        }
-        let minimum = self.tensor("attention.minimum_potential", &[n_modes])?;
+        let minimum = self.tensor("attention.minimum_potential")?;
         let config = EmmaConfig {
             n_modes,
             coldness: Coldness::new(metadata.coldness.unwrap_or_default())?,

@@ -230,7 +230,7 @@ fn unknown_metadata_keys_are_ignored_and_unknown_kinds_named() {
             &|json| {
                 json.as_object_mut().unwrap().remove("energy");
             },
-            "not a valid model file: missing field `energy`",
+            "not a valid model file: expected key energy in the metadata, it is missing",
         ),
         (
             &|json| json["energy"]["kind"] = "magic".into(),

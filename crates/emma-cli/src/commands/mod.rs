@@ -2,4 +2,5 @@
 
 pub(crate) mod data;
 pub(crate) mod experiment3;
+pub(crate) mod inspect;
 pub(crate) mod score;

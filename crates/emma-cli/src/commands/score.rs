@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use emma_data::{Chunk, FeatureReader, LabelColumn};
@@ -26,7 +25,9 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
             )));
         }
     }
-    let model = load_model(&args.model)?;
+    let checkpoint = Checkpoint::load(&args.model)?;
+    let model = TrainedModel::from_checkpoint(&checkpoint, &Device::Cpu)
+        .map_err(|error| error.in_file(&args.model))?;
     if args.explain && !model.has_emma() && !global.quiet {
         files::tell(&format!(
             "note: {} has no EMMA, so --explain adds nothing",
@@ -37,8 +38,12 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
     let source: Box<dyn Read> = if args.data.as_os_str() == "-" {
         Box::new(io::stdin().lock())
     } else {
-        let file = File::open(&args.data)
-            .map_err(|error| Failure::input(format!("{}: {error}", args.data.display())))?;
+        let file = File::open(&args.data).map_err(|error| {
+            Failure::input(format!(
+                "{}: expected a table, it cannot be opened: {error}",
+                args.data.display()
+            ))
+        })?;
         Box::new(file)
     };
     let columns: Vec<&String> = model
@@ -78,14 +83,6 @@ fn refuse_to_overwrite_input(args: &ScoreArgs) -> CommandResult<()> {
         }
     }
     Ok(())
-}
-
-fn load_model(path: &Path) -> CommandResult<TrainedModel> {
-    let bad =
-        |error: &dyn std::fmt::Display| Failure::input(format!("{}: {error}", path.display()));
-    let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
-    let checkpoint = Checkpoint::from_bytes(&bytes).map_err(|error| bad(&error))?;
-    TrainedModel::from_checkpoint(&checkpoint, &Device::Cpu).map_err(|error| bad(&error))
 }
 
 fn score(

@@ -9,6 +9,8 @@ use tempfile::TempDir;
 #[path = "../../../emma-data/tests/http_server/mod.rs"]
 pub(crate) mod http_server;
 
+pub(crate) mod model;
+
 /// An address on this machine where no server is.
 pub(crate) const NOBODY: &str = "http://127.0.0.1:9/htru2.zip";
 

@@ -1,0 +1,23 @@
+//! `emma inspect`: what a model learned, in words and numbers.
+
+use anyhow::Context;
+use candle_core::Device;
+use emma_models::{Checkpoint, TrainedModel};
+
+use crate::args::InspectArgs;
+use crate::failure::CommandResult;
+use crate::files;
+use crate::inspection::Inspection;
+
+pub(crate) fn run(args: &InspectArgs) -> CommandResult<()> {
+    let checkpoint = Checkpoint::load(&args.model)?;
+    // Building the model checks that it could score.
+    let model = TrainedModel::from_checkpoint(&checkpoint, &Device::Cpu)
+        .map_err(|error| error.in_file(&args.model))?;
+    let inspection = Inspection::of(&checkpoint, &model)?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&inspection).context("cannot print the model")?;
+        return files::print(&format!("{text}\n"));
+    }
+    files::print(&inspection.text(&args.model.display().to_string()))
+}

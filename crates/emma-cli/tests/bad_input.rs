@@ -1,0 +1,378 @@
+//! Every kind of bad input: one clear line, exit code 2, nothing lost, nothing left behind.
+//!
+//! The lines are kept as a snapshot, to be read as a user would.
+#![allow(clippy::unwrap_used)] // In a test a panic is the report.
+
+mod common;
+
+use common::Place;
+use common::model::{Model, Parts};
+use serde_json::json;
+
+const OLD: &str = "old";
+
+/// Runs `emma`, which must refuse; returns its line.
+fn refusal(place: &Place, arguments: &str) -> String {
+    let before = contents(place);
+    let output = place.run(arguments);
+    let line = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "emma {arguments}: {line}");
+    assert_eq!(line.lines().count(), 1, "emma {arguments}: {line}");
+    assert!(line.starts_with("error: "), "{line}");
+    assert!(line.chars().count() < 600, "{line}");
+    assert_eq!(
+        contents(place),
+        before,
+        "emma {arguments} changed something"
+    );
+    line
+}
+
+/// Everything in the folder, by name, with its bytes.
+fn contents(place: &Place) -> Vec<(String, Option<Vec<u8>>)> {
+    let mut entries: Vec<_> = std::fs::read_dir(place.path())
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            (name, std::fs::read(entry.path()).ok())
+        })
+        .collect();
+    entries.sort();
+    entries
+}
+
+fn model() -> Vec<u8> {
+    Model::random(&[2, 1], true, 5).file()
+}
+
+/// A model file with something changed.
+fn edited(edit: impl FnOnce(&mut Parts)) -> Vec<u8> {
+    let mut parts = Parts::of(&model());
+    edit(&mut parts);
+    parts.file()
+}
+
+#[test]
+fn tables_to_score() {
+    let tables: [(&str, &[u8]); 15] = [
+        ("text", b"m0_0,m0_1,m1_0\n1,2,3\n4,five,6\n"),
+        ("empty_field", b"m0_0,m0_1,m1_0\n1,2,3\n4,,6\n"),
+        ("nan", b"m0_0,m0_1,m1_0\n1,nan,3\n"),
+        ("infinity", b"1,2,3\n4,5,-inf\n"),
+        ("too_large", b"1,2,3\n4,1e39,6\n"),
+        ("ragged", b"m0_0,m0_1,m1_0\n1,2,3\n4,5\n"),
+        ("absent", b"m0_0,m0_2,m1_0\n1,2,3\n"),
+        ("double", b"m0_0,m0_1,m1_0,m0_1\n1,2,3,4\n"),
+        ("wide", b"1,2,3,4,5\n"),
+        ("empty", b""),
+        ("blank", b"\n \n\r\n"),
+        ("open_quote", b"m0_0,m0_1,m1_0\n1,2,3\n4,\"5,6\n7,8,9\n"),
+        ("binary", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"),
+        ("not_utf8", b"m0_0,m0_1,m1_0\n1,\xff\xfe,3\n"),
+        ("beyond", b"m0_0,m0_1,m1_0\n1,2,3\n3e38,-3e38,3e38\n"),
+    ];
+    let place = Place::new();
+    place.write("model.safetensors", edited(|_| {}));
+    place.write("scores.csv", OLD);
+    std::fs::create_dir(place.path().join("folder.csv")).unwrap();
+    let mut report = String::new();
+    for (name, bytes) in tables {
+        place.write(&format!("{name}.csv"), bytes);
+    }
+    let long = format!("m0_0,m0_1,m1_0\n1,2,{}\n", "3".repeat(600_000));
+    place.write("long.csv", long);
+    let names = tables.iter().map(|(name, _)| *name);
+    for name in names.chain(["long", "folder", "missing"]) {
+        // A row far out is none: it is what the module is for.
+        if name == "beyond" {
+            continue;
+        }
+        report.push_str(&refusal(
+            &place,
+            &format!("score --model model.safetensors --data {name}.csv --out scores.csv"),
+        ));
+    }
+    report.push_str(&refusal(
+        &place,
+        "score --model model.safetensors --data rows.parquet",
+    ));
+    insta::assert_snapshot!("tables_to_score", report);
+    place.succeed("score --model model.safetensors --data beyond.csv --out scores.csv");
+}
+
+#[test]
+fn tables_to_learn_from() {
+    let good = emma_testkit::candidates::csv(60, true, &mut emma_testkit::rng(1));
+    let lines: Vec<&str> = good.lines().collect();
+    let with_line = |number: usize, line: &str| {
+        let mut lines = lines.clone();
+        lines[number] = line;
+        lines.join("\n")
+    };
+    let only = |label: &str| {
+        let kept = lines.iter().enumerate();
+        let kept = kept.filter(|(number, line)| *number == 0 || line.ends_with(label));
+        kept.map(|(_, line)| *line).collect::<Vec<_>>().join("\n")
+    };
+    let constant = lines
+        .iter()
+        .enumerate()
+        .map(|(number, line)| {
+            let mut fields: Vec<&str> = line.split(',').collect();
+            if number > 0 {
+                fields[5] = "7.5";
+            }
+            fields.join(",")
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    let tables = [
+        ("label_two", with_line(3, "1,2,3,4,5,6,7,8,2")),
+        ("label_text", with_line(3, "1,2,3,4,5,6,7,8,pulsar")),
+        ("label_empty", with_line(3, "1,2,3,4,5,6,7,8,")),
+        ("nan", with_line(3, "1,2,3,4,5,nan,7,8,0")),
+        ("ragged", with_line(3, "1,2,3")),
+        ("no_label", good.replace(",label", ",class")),
+        ("only_pulsars", only(",1")),
+        ("no_pulsars", only(",0")),
+        ("three_rows", lines[..4].join("\n")),
+        ("header_alone", lines[0].to_owned()),
+        ("constant", constant),
+    ];
+    let place = Place::new();
+    let mut report = String::new();
+    for (name, table) in tables {
+        let file = format!("{name}.csv");
+        place.write(&file, table);
+        report.push_str(&refusal(
+            &place,
+            &format!("experiment3 --data {file} --out out --seeds 1"),
+        ));
+    }
+    std::fs::create_dir_all(place.path().join("data/htru2")).unwrap();
+    place.write("data/htru2/HTRU_2.csv", &good);
+    for command in ["experiment3 --data auto --out out", "data fetch htru2"] {
+        report.push_str(&refusal(&place, &format!("{command} --data-dir data")));
+    }
+    insta::assert_snapshot!("tables_to_learn_from", report);
+}
+
+#[test]
+fn model_files() {
+    let whole = model();
+    let mut huge = whole.clone();
+    huge[..8].copy_from_slice(&(1_u64 << 60).to_le_bytes());
+    let mut longer = whole.clone();
+    longer.extend_from_slice(&[0; 4]);
+    let mut not_utf8 = whole.clone();
+    not_utf8[20] = 0xff;
+    let tensor = |name: &'static str, change: fn(&mut serde_json::Value)| {
+        edited(|parts| change(&mut parts.header[name]))
+    };
+    let metadata = |change: fn(&mut serde_json::Value)| edited(|parts| change(&mut parts.metadata));
+    let files = [
+        ("empty", Vec::new()),
+        ("short", whole[..7].to_vec()),
+        ("cut_header", whole[..100].to_vec()),
+        ("cut_tensors", whole[..whole.len() - 1].to_vec()),
+        ("longer", longer),
+        ("huge_header", huge),
+        ("not_utf8", not_utf8),
+        ("text", b"row,probability,label\n0,0.5,1\n".to_vec()),
+        ("foreign", b"\x02\0\0\0\0\0\0\0{}".to_vec()),
+        (
+            "wide_shape",
+            tensor("network.0.bias", |info| info["shape"] = json!([7])),
+        ),
+        (
+            "far_away",
+            tensor("network.0.bias", |info| {
+                info["data_offsets"] = json!([1 << 40, (1_u64 << 40) + 24]);
+            }),
+        ),
+        (
+            "overflow",
+            tensor("network.0.bias", |info| {
+                info["shape"] = json!([u64::MAX, u64::MAX]);
+            }),
+        ),
+        (
+            "half",
+            tensor("network.0.bias", |info| {
+                info["dtype"] = json!("F16");
+                info["shape"] = json!([12]);
+            }),
+        ),
+        (
+            "unknown_type",
+            tensor("network.0.bias", |info| info["dtype"] = json!("Q4")),
+        ),
+        (
+            "not_a_number",
+            edited(|parts| {
+                let end = parts.tensors.len();
+                parts.tensors[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+            }),
+        ),
+        (
+            "renamed_tensor",
+            edited(|parts| {
+                let header = parts.header.as_object_mut().unwrap();
+                let info = header.remove("attention.gain").unwrap();
+                header.insert("attention.grain".into(), info);
+            }),
+        ),
+        (
+            "other_shape",
+            tensor("attention.coupling_weight", |info| {
+                info["shape"] = json!([4])
+            }),
+        ),
+        (
+            "zero_std",
+            edited(|parts| {
+                let place = &parts.header["standardize.m1.std"]["data_offsets"];
+                let start = usize::try_from(place[0].as_u64().unwrap()).unwrap();
+                parts.tensors[start..start + 4].fill(0);
+            }),
+        ),
+        (
+            "near_kind",
+            metadata(|json| json["energy"]["kind"] = json!("denoising_autoencodr")),
+        ),
+        (
+            "unknown_kind",
+            metadata(|json| json["network"]["kind"] = json!("transformer")),
+        ),
+        (
+            "version_two",
+            metadata(|json| json["format_version"] = json!(2)),
+        ),
+        (
+            "version_text",
+            metadata(|json| json["format_version"] = json!("one")),
+        ),
+        (
+            "near_key",
+            metadata(|json| {
+                let json = json.as_object_mut().unwrap();
+                json.remove("threshold");
+                json.insert("treshold".into(), json!(0.5));
+            }),
+        ),
+        (
+            "no_key",
+            metadata(|json| {
+                json.as_object_mut().unwrap().remove("coldness");
+            }),
+        ),
+        (
+            "one_mode",
+            metadata(|json| {
+                json["modes"].as_array_mut().unwrap().pop();
+            }),
+        ),
+        ("no_modes", metadata(|json| json["modes"] = json!([]))),
+        (
+            "three_modes",
+            metadata(|json| {
+                let mode = json!({"name": "m2", "columns": ["m2_0"]});
+                json["modes"].as_array_mut().unwrap().push(mode);
+            }),
+        ),
+        (
+            "same_modes",
+            metadata(|json| json["modes"][1]["name"] = json!("m0")),
+        ),
+        (
+            "same_columns",
+            metadata(|json| json["modes"][1]["columns"][0] = json!("m0_1")),
+        ),
+        (
+            "mode_name",
+            metadata(|json| json["modes"][1]["name"] = json!("M 1")),
+        ),
+        (
+            "no_columns",
+            metadata(|json| json["modes"][1]["columns"] = json!([])),
+        ),
+        (
+            "negative_coldness",
+            metadata(|json| json["coldness"] = json!(-0.1)),
+        ),
+        (
+            "no_coldness",
+            metadata(|json| json["coldness"] = json!(null)),
+        ),
+        (
+            "threshold_text",
+            metadata(|json| json["threshold"] = json!("half")),
+        ),
+        (
+            "metadata_text",
+            edited(|parts| parts.metadata = json!("with")),
+        ),
+    ];
+    let place = Place::new();
+    place.write("rows.csv", "m0_0,m0_1,m1_0\n1,2,3\n");
+    place.write("scores.csv", OLD);
+    std::fs::create_dir(place.path().join("folder.safetensors")).unwrap();
+    let mut report = String::new();
+    let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+    for (name, bytes) in &files {
+        place.write(&format!("{name}.safetensors"), bytes);
+    }
+    for name in names.into_iter().chain(["folder", "missing"]) {
+        let score = format!("score --model {name}.safetensors --data rows.csv --out scores.csv");
+        let line = refusal(&place, &score);
+        // Both commands that read models say the same.
+        let inspect = format!("inspect --model {name}.safetensors");
+        assert_eq!(refusal(&place, &inspect), line);
+        report.push_str(&line);
+    }
+    insta::assert_snapshot!("model_files", report);
+    // The unchanged file is a good one, so each of these lines is owed to its change.
+    place.write("whole.safetensors", Parts::of(&whole).file());
+    place.succeed("score --model whole.safetensors --data rows.csv");
+}
+
+#[test]
+fn options() {
+    let place = Place::new();
+    place.write("model.safetensors", model());
+    place.write("rows.csv", "m0_0,m0_1,m1_0\n1,2,3\n");
+    std::fs::create_dir(place.path().join("folder")).unwrap();
+    let mut report = String::new();
+    for arguments in [
+        "scor --model a",
+        "score",
+        "score --model model.safetensors",
+        "score --modle model.safetensors --data rows.csv",
+        "score --model model.safetensors --data rows.csv --out rows.csv",
+        "score --model model.safetensors --data rows.csv --out model.safetensors",
+        "score --model model.safetensors --data rows.csv --out folder",
+        "score --model model.safetensors --data rows.csv --out nowhere/scores.csv",
+        "score --model model.safetensors --data rows.csv --out scores.parquet",
+        "score --model model.safetensors --data rows.csv --threads 0",
+        "inspect",
+        "data",
+        "data fetch htru3",
+        "experiment3 --seeds 0",
+        "experiment3 --seeds -1",
+        "experiment3 --seeds 1e3",
+        "experiment3 --epochs 18446744073709551615",
+        "experiment3 --seed 18446744073709551615 --data rows.csv",
+        "experiment3 --quick --seeds 3",
+        "experiment3 --positive-weight nan",
+        "experiment3 --positive-weight 0",
+        "experiment3 --threshold-rule max_f",
+        "experiment3 --device tpu",
+    ] {
+        if arguments == "data" {
+            continue; // Help, which is longer than a line.
+        }
+        report.push_str(&refusal(&place, arguments));
+    }
+    insta::assert_snapshot!("options", report);
+}
