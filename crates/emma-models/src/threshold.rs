@@ -192,6 +192,19 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::float_cmp)] // Exact.
+    fn candidates_lie_halfway_and_the_last_below_all_rows() -> Result<()> {
+        let candidates = candidates(&[0.25, 0.75, 0.5, 0.25], &[0, 0, 1, 1])?;
+        let thresholds: Vec<f64> = candidates.iter().map(|one| one.threshold).collect();
+        assert_eq!(thresholds, [0.625, 0.375, 0.125]);
+        let counts = candidates
+            .iter()
+            .map(|one| (one.true_positives, one.predicted));
+        assert_eq!(counts.collect::<Vec<_>>(), [(0, 1), (1, 2), (2, 4)]);
+        Ok(())
+    }
+
+    #[test]
     fn both_classes_and_real_probabilities_are_needed() {
         let error = ThresholdRule::MaxF1.choose(&[0.5, 0.6], &[0, 0]);
         assert_eq!(

@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 
 /// One measure of [`ClassificationMetrics`], by name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Metric {
     /// `f1`.
     #[default]
