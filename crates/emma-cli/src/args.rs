@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use emma_models::ThresholdRule;
+use emma_models::{Metric, ThresholdRule};
 
 /// Predictions that stay right when a sensor lies: energy-based multi-modal attention (EMMA).
 #[derive(Debug, Parser)]
@@ -79,6 +80,9 @@ pub(crate) struct Experiment3Args {
     /// Epochs of each model
     #[arg(long, value_name = "N", default_value_t = 35, value_parser = parse_count)]
     pub(crate) epochs: usize,
+    /// Measure that the table shows; results.json has all of them
+    #[arg(long, value_name = "NAME", default_value_t, value_parser = metrics(), conflicts_with = "json")]
+    pub(crate) metric: Metric,
     /// Print results.json instead of the table
     #[arg(long)]
     pub(crate) json: bool,
@@ -160,6 +164,12 @@ impl From<ThresholdRuleArg> for ThresholdRule {
             ThresholdRuleArg::RocCorner => Self::RocCorner,
         }
     }
+}
+
+/// Names of measures on the command line, as in results.json.
+fn metrics() -> impl TypedValueParser<Value = Metric> {
+    let value = |metric: Metric| PossibleValue::new(metric.name()).help(metric.title());
+    PossibleValuesParser::new(Metric::ALL.map(value)).try_map(|name| name.parse::<Metric>())
 }
 
 /// More threads, seeds or epochs than this are a slip of the finger.

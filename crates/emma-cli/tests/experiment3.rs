@@ -4,6 +4,7 @@
 mod common;
 
 use common::Place;
+use emma_models::{ClassificationMetrics, Metric};
 use serde_json::Value;
 
 const FILES: [&str; 7] = [
@@ -73,12 +74,15 @@ fn the_table_and_the_files_are_as_documented() {
     ] {
         let model = &results["models"][model];
         for condition in ["uncorrupted", "ip", "dm"] {
-            let f1 = &model["f1"][condition];
-            let per_seed: Vec<f64> = serde_json::from_value(f1["per_seed"].clone()).unwrap();
-            assert_eq!(per_seed.len(), 2);
-            let mean = f1["mean"].as_f64().unwrap();
-            assert!((mean - f64::midpoint(per_seed[0], per_seed[1])).abs() < 1e-12);
-            assert!(f1["ci95"].as_f64().unwrap() >= 0.);
+            for metric in Metric::ALL {
+                let figure = &model[metric.name()][condition];
+                let per_seed: Vec<f64> =
+                    serde_json::from_value(figure["per_seed"].clone()).unwrap();
+                assert_eq!(per_seed.len(), 2, "{metric}");
+                let mean = figure["mean"].as_f64().unwrap();
+                assert!((mean - f64::midpoint(per_seed[0], per_seed[1])).abs() < 1e-12);
+                assert!(figure["ci95"].as_f64().unwrap() >= 0.);
+            }
         }
         for list in [
             "thresholds",
@@ -88,6 +92,17 @@ fn the_table_and_the_files_are_as_documented() {
             "timing",
         ] {
             assert_eq!(model[list].as_array().unwrap().len(), 2, "{list}");
+        }
+    }
+    for difference in results["paired_differences"].as_array().unwrap() {
+        let baseline = &results["models"][difference["baseline"].as_str().unwrap()];
+        let with = &results["models"]["with"];
+        for metric in Metric::ALL {
+            let first = |of: &Value| {
+                let figure = &of[metric.name()]["ip"]["per_seed"][0];
+                figure.as_f64().unwrap()
+            };
+            assert!((first(difference) - (first(with) - first(baseline))).abs() < 1e-15);
         }
     }
     for seed in 0..2 {
@@ -131,7 +146,8 @@ fn the_same_seed_gives_the_same_bits_at_any_number_of_threads() {
     }
 }
 
-/// The saved model, scored by `emma score` on the test rows, has the F1 of `results.json`.
+/// The saved model, scored by `emma score` on the test rows, has the F1 of `results.json`, and its
+/// probabilities all the other measures.
 #[test]
 fn saved_models_score_as_the_results_say() {
     let place = place_with_table();
@@ -152,15 +168,21 @@ fn saved_models_score_as_the_results_say() {
         let scores = place.succeed(&format!(
             "score --model out/models/seed0/{model}.safetensors --data candidates.csv"
         ));
-        let predicted: Vec<bool> = scores
+        let (predicted, probabilities): (Vec<bool>, Vec<f32>) = scores
             .lines()
             .skip(1)
-            .map(|line| line.split(',').nth(2).unwrap() == "1")
-            .collect();
+            .map(|line| {
+                let fields: Vec<&str> = line.split(',').collect();
+                (fields[2] == "1", fields[1].parse::<f32>().unwrap())
+            })
+            .unzip();
+        let (mut test_probabilities, mut test_labels) = (Vec::new(), Vec::new());
         let (mut true_positives, mut positives, mut found) = (0, 0, 0);
         for row in split["test"].as_array().unwrap() {
             let row = usize::try_from(row.as_u64().unwrap()).unwrap();
             let pulsar = lines[row].ends_with(",1");
+            test_probabilities.push(probabilities[row]);
+            test_labels.push(u8::from(pulsar));
             positives += usize::from(pulsar);
             found += usize::from(predicted[row]);
             true_positives += usize::from(pulsar && predicted[row]);
@@ -172,6 +194,14 @@ fn saved_models_score_as_the_results_say() {
             (f1 - expected.as_f64().unwrap()).abs() < 1e-12,
             "{model}: {f1} {expected}"
         );
+        let threshold = results["models"][model]["thresholds"][0].as_f64().unwrap();
+        let metrics =
+            ClassificationMetrics::of(&test_probabilities, &test_labels, threshold).unwrap();
+        for metric in Metric::ALL {
+            let expected = &results["models"][model][metric.name()]["uncorrupted"]["per_seed"][0];
+            let difference = metric.of(&metrics) - expected.as_f64().unwrap();
+            assert!(difference.abs() < 1e-15, "{model} {metric}: {difference:e}");
+        }
     }
 }
 
@@ -228,6 +258,126 @@ fn a_finished_run_is_reprinted_and_other_settings_are_refused() {
         place.read_text("out/notes.txt"),
         "mine",
         "--fresh removes results only"
+    );
+}
+
+/// Whether a line of the table has this model and this figure of uncorrupted rows.
+fn shows(table: &str, model: &str, figure: &str) -> bool {
+    table.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.next() == Some(model) && words.next() == Some(figure)
+    })
+}
+
+#[test]
+fn the_table_shows_the_measure_asked_for_of_a_finished_folder_too() {
+    let place = place_with_table();
+    let mcc = place.succeed(&format!("{SMALL} --out out --metric mcc"));
+    let stored = place.read("out/results.json");
+    let results = results(&place, "out");
+    let mean = |metric: Metric, model: &str| {
+        let figure = &results["models"][model][metric.name()]["uncorrupted"]["mean"];
+        figure.as_f64().unwrap()
+    };
+    let difference = |metric: Metric| {
+        let figure = &results["paired_differences"][0][metric.name()]["uncorrupted"]["mean"];
+        figure.as_f64().unwrap()
+    };
+    assert!(
+        mcc.contains("\nMatthews correlation on test rows, mean"),
+        "{mcc}"
+    );
+    assert!(
+        mcc.contains("\nMatthews correlation of EMMA (with) less"),
+        "{mcc}"
+    );
+    for metric in Metric::ALL {
+        let table = place.succeed(&format!("{SMALL} --out out --metric {metric}"));
+        assert!(
+            table.contains(&format!("\n{} on test rows", metric.title())),
+            "{table}"
+        );
+        assert_eq!(table.contains("Lower is better."), metric.lower_is_better());
+        let digits = if metric.lower_is_better() { 4 } else { 3 };
+        for model in ["with", "ip_only"] {
+            let expected = format!("{:.digits$}", mean(metric, model));
+            assert!(
+                shows(&table, model, &expected),
+                "{metric} {model} {expected}: {table}"
+            );
+        }
+        let expected = format!("{:+.digits$}", difference(metric));
+        assert!(
+            shows(&table, "without", &expected),
+            "{metric} {expected}: {table}"
+        );
+        if metric == Metric::Mcc {
+            assert_eq!(table, mcc);
+        }
+        if metric == Metric::F1 {
+            assert_eq!(table, place.succeed(&format!("{SMALL} --out out")));
+        }
+    }
+    assert_eq!(place.read("out/results.json"), stored);
+    place.fail(2, &format!("{SMALL} --out out --metric auc"));
+    place.fail(2, &format!("{SMALL} --out out --metric mcc --json"));
+}
+
+/// Removes what earlier versions did not write.
+fn without_new_measures(text: &str, old: &[&str]) -> String {
+    fn strip(value: &mut Value, old: &[&str]) {
+        match value {
+            Value::Object(members) => {
+                members
+                    .retain(|key, _| old.contains(&key.as_str()) || key.parse::<Metric>().is_err());
+                members.values_mut().for_each(|value| strip(value, old));
+            }
+            Value::Array(values) => values.iter_mut().for_each(|value| strip(value, old)),
+            _ => {}
+        }
+    }
+    let mut value: Value = serde_json::from_str(text).unwrap();
+    strip(&mut value, old);
+    serde_json::to_string_pretty(&value).unwrap()
+}
+
+#[test]
+fn a_folder_of_an_earlier_version_is_reprinted_and_its_unfinished_seeds_computed_again() {
+    let place = place_with_table();
+    let table = place.succeed(&format!("{SMALL} --out out"));
+    let stored = place.read_text("out/results.json");
+    let old = without_new_measures(&stored, &["f1", "precision", "recall", "specificity"]);
+    let mut old: Value = serde_json::from_str(&old).unwrap();
+    for difference in old["paired_differences"].as_array_mut().unwrap() {
+        difference
+            .as_object_mut()
+            .unwrap()
+            .retain(|key, _| ["model", "baseline", "f1"].contains(&key.as_str()));
+    }
+    let old = serde_json::to_string_pretty(&old).unwrap();
+    assert!(!old.contains("mcc"));
+    place.write("out/results.json", &old);
+    assert_eq!(place.succeed(&format!("{SMALL} --out out")), table);
+    let printed = place.succeed(&format!("{SMALL} --out out --json"));
+    let same: [Value; 2] = [&printed, &old].map(|text| serde_json::from_str(text).unwrap());
+    assert_eq!(same[0], same[1], "nothing is made up");
+    assert_eq!(
+        place.fail(2, &format!("{SMALL} --out out --metric mcc")),
+        "error: out/results.json: expected the measure mcc, it is not there: an earlier version \
+         wrote the file; start anew with --fresh\n"
+    );
+    assert_eq!(place.read_text("out/results.json"), old);
+
+    std::fs::remove_file(place.path().join("out/results.json")).unwrap();
+    let outcome = "out/models/seed0/outcome.json";
+    place.write(
+        outcome,
+        without_new_measures(&place.read_text(outcome), &[]),
+    );
+    place.succeed(&format!("{SMALL} --out out"));
+    assert_eq!(
+        without_timing(results(&place, "out")),
+        without_timing(serde_json::from_str(&stored).unwrap())
     );
 }
 

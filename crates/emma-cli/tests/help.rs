@@ -27,6 +27,7 @@ fn wrong_usage_is_exit_code_2() {
         "experiment3 --quick --seeds 3",
         "experiment3 --positive-weight -1",
         "experiment3 --threshold-rule best",
+        "experiment3 --metric auc",
     ] {
         place.fail(2, arguments);
     }

@@ -58,10 +58,8 @@ pub enum Error {
         /// Number of labels.
         labels: usize,
     },
-    /// Choosing a threshold needs both classes.
-    #[error(
-        "expected rows of both classes to choose a threshold, got {positives} of {rows} positive"
-    )]
+    /// Rows of one class where two are compared: to choose a threshold, or to measure an order.
+    #[error("expected rows of both classes, got {positives} of {rows} positive")]
     OneClass {
         /// Rows labelled 1.
         positives: usize,
@@ -110,10 +108,10 @@ pub enum Error {
         /// The newest version this crate reads.
         supported: u64,
     },
-    /// A row that the model cannot score.
+    /// A row that cannot be scored or measured.
     #[error("row {row}: {message}")]
     Row {
-        /// Zero-based row of the batch.
+        /// Zero-based row of the batch or list.
         row: usize,
         /// What is wrong with it.
         message: String,

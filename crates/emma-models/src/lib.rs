@@ -21,7 +21,7 @@ pub use batch::Batch;
 pub use checkpoint::{Checkpoint, ModeColumns, ModelMetadata};
 pub use coupled::Coupled;
 pub use error::{Error, Result};
-pub use metrics::ConfusionMatrix;
+pub use metrics::{ClassificationMetrics, ConfusionMatrix, Metric};
 pub use model::{ModelOutput, MultiModalModel, concatenate};
 pub use network::{Mlp, MlpConfig};
 pub use standardize::Standardize;

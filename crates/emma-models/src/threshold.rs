@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::metrics::{OperatingPoint, OperatingPoints};
 
 /// A rule for the decision threshold, applied to validation rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,8 +30,9 @@ impl ThresholdRule {
     /// - `probabilities`, `labels`: one a validation row, labels 0 or 1
     ///
     /// # Errors
-    /// [`Error::LabelCount`] if there is not one label a probability, [`Error::OneClass`] if a
-    /// class is missing, [`Error::InvalidSetting`] for a NaN probability.
+    /// [`LabelCount`](crate::Error::LabelCount) if there is not one label a probability,
+    /// [`NoRows`](crate::Error::NoRows) without any, [`OneClass`](crate::Error::OneClass) if a class
+    /// is missing, [`Row`](crate::Error::Row) for another label or a NaN probability.
     pub fn choose(self, probabilities: &[f32], labels: &[u8]) -> Result<f64> {
         let candidates = candidates(probabilities, labels)?;
         let scores: Vec<f64> = match self {
@@ -71,47 +73,18 @@ impl Candidate {
 
 /// All distinguishable thresholds, from the strictest down.
 fn candidates(probabilities: &[f32], labels: &[u8]) -> Result<Vec<Candidate>> {
-    if probabilities.len() != labels.len() {
-        return Err(Error::LabelCount {
-            predictions: probabilities.len(),
-            labels: labels.len(),
-        });
-    }
-    let rows = labels.len();
-    let positives = labels.iter().filter(|&&label| label != 0).count();
-    if positives == 0 || positives == rows {
-        return Err(Error::OneClass { positives, rows });
-    }
-    if let Some(value) = probabilities.iter().find(|value| value.is_nan()) {
-        return Err(Error::InvalidSetting {
-            name: "probability",
-            expected: "a number",
-            found: value.to_string(),
-        });
-    }
-    let mut sorted: Vec<(f64, bool)> = probabilities
-        .iter()
-        .zip(labels)
-        .map(|(&probability, &label)| (f64::from(probability), label != 0))
-        .collect();
-    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let mut candidates = Vec::new();
-    let mut true_positives = 0;
-    for (position, &(probability, positive)) in sorted.iter().enumerate() {
-        true_positives += usize::from(positive);
-        let below = sorted.get(position + 1).map(|next| next.0);
-        if below.is_some_and(|below| below >= probability) {
-            continue; // Rows of equal probability are predicted together.
-        }
-        candidates.push(Candidate {
-            threshold: below.map_or(probability / 2., |below| f64::midpoint(probability, below)),
-            true_positives,
-            predicted: position + 1,
-            positives,
-            rows,
-        });
-    }
-    Ok(candidates)
+    let curve = OperatingPoints::new(probabilities, labels)?;
+    let candidate = |point: &OperatingPoint| Candidate {
+        threshold: match point.below {
+            Some(below) => f64::midpoint(point.lowest, below),
+            None => point.lowest / 2.,
+        },
+        true_positives: point.true_positives,
+        predicted: point.true_positives + point.false_positives,
+        positives: curve.n_positives,
+        rows: labels.len(),
+    };
+    Ok(curve.points.iter().map(candidate).collect())
 }
 
 /// Moving average of F1 over neighbouring thresholds; at either end over those there are.
@@ -219,16 +192,29 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::float_cmp)] // Exact.
+    fn candidates_lie_halfway_and_the_last_below_all_rows() -> Result<()> {
+        let candidates = candidates(&[0.25, 0.75, 0.5, 0.25], &[0, 0, 1, 1])?;
+        let thresholds: Vec<f64> = candidates.iter().map(|one| one.threshold).collect();
+        assert_eq!(thresholds, [0.625, 0.375, 0.125]);
+        let counts = candidates
+            .iter()
+            .map(|one| (one.true_positives, one.predicted));
+        assert_eq!(counts.collect::<Vec<_>>(), [(0, 1), (1, 2), (2, 4)]);
+        Ok(())
+    }
+
+    #[test]
     fn both_classes_and_real_probabilities_are_needed() {
         let error = ThresholdRule::MaxF1.choose(&[0.5, 0.6], &[0, 0]);
         assert_eq!(
             error.unwrap_err().to_string(),
-            "expected rows of both classes to choose a threshold, got 0 of 2 positive"
+            "expected rows of both classes, got 0 of 2 positive"
         );
         let error = ThresholdRule::MaxF1.choose(&[f32::NAN, 0.6], &[0, 1]);
         assert_eq!(
             error.unwrap_err().to_string(),
-            "probability must be a number, got NaN"
+            "row 0: expected a probability that is a number, got NaN"
         );
     }
 }

@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod candidates;
+pub mod fixtures;
 pub mod golden;
 pub mod gradcheck;
 pub mod tolerance;

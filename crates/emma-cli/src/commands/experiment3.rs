@@ -50,6 +50,14 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
         Some(finished) => finished,
         None => compute(&table, &settings, &folder, global, start)?,
     };
+    if !results.has(args.metric) {
+        return Err(Failure::input(format!(
+            "{}: expected the measure {}, it is not there: an earlier version wrote the file; start \
+             anew with --fresh",
+            folder.join(RESULTS_FILE).display(),
+            args.metric
+        )));
+    }
     if args.json {
         let mut text =
             serde_json::to_string_pretty(&results).context("cannot print the results")?;
@@ -58,7 +66,7 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
     }
     files::print(&format!(
         "{}\nResults: {}\n",
-        report::table(&results),
+        report::table(&results, args.metric),
         folder.join(RESULTS_FILE).display()
     ))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use emma_models::{ConfusionMatrix, TrainingHistory};
+use emma_models::{ClassificationMetrics, TrainingHistory};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -16,8 +16,8 @@ pub(crate) struct SeedOutcome {
 /// One model of one seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ModelOutcome {
-    /// Right and wrong test predictions, by condition.
-    pub(crate) test: BTreeMap<String, ConfusionMatrix>,
+    /// Every measure of the test rows, by condition.
+    pub(crate) test: BTreeMap<String, ClassificationMetrics>,
     /// F1 on the validation rows that the threshold was chosen on.
     pub(crate) validation_f1: f64,
     pub(crate) threshold: f64,

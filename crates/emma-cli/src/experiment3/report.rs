@@ -1,5 +1,9 @@
 //! The final table.
 
+use std::fmt::Write as _;
+
+use emma_models::Metric;
+
 use super::data::UNCORRUPTED;
 use super::results::{ByCondition, OverSeeds, Results};
 use crate::text::{align, thousands};
@@ -19,27 +23,43 @@ pub(crate) fn headline(results_data: &super::settings::DataSettings, n_seeds: us
     )
 }
 
-/// F1 of every model by condition, and how EMMA compares, as text.
-pub(crate) fn table(results: &Results) -> String {
+/// A measure of every model by condition, and how EMMA compares, as text.
+pub(crate) fn table(results: &Results, metric: Metric) -> String {
     let noise = results.settings.noise_std;
     let conditions = conditions(results);
     let mut text = format!(
-        "F1 on test rows, mean ± half-width of the 95 % interval over seeds.\n\
-         Noisy: that mode of every test row, noise of standard deviation {noise}.\n\n"
+        "{} on test rows, mean ± half-width of the 95 % interval over seeds.{}\n\
+         Noisy: that mode of every test row, noise of standard deviation {noise}.\n\n",
+        metric.title(),
+        if metric.lower_is_better() {
+            " Lower is better."
+        } else {
+            ""
+        }
     );
     let mut rows = vec![header("model", &conditions)];
     for name in order(results) {
         if let Some(model) = results.models.get(&name) {
-            rows.push(row(name, &model.f1, &conditions, format_score));
+            let scores = model.measures.get(metric);
+            rows.push(row(name, scores, &conditions, |score| {
+                format_score(score, metric)
+            }));
         }
     }
     align(&mut text, &rows);
     if !results.paired_differences.is_empty() {
-        text.push_str("\nF1 of EMMA (with) less that of a model without it, paired by seed:\n\n");
+        let _ = writeln!(
+            text,
+            "\n{} of EMMA (with) less that of a model without it, paired by seed:\n",
+            metric.title()
+        );
         let mut rows = vec![header("with less", &conditions)];
         for difference in &results.paired_differences {
             let name = difference.baseline.clone();
-            rows.push(row(name, &difference.f1, &conditions, format_difference));
+            let scores = difference.measures.get(metric);
+            rows.push(row(name, scores, &conditions, |score| {
+                format_difference(score, metric)
+            }));
         }
         align(&mut text, &rows);
         text.push_str("\nAn interval that holds 0 is no difference that these seeds can show.\n");
@@ -77,25 +97,33 @@ fn row(
     name: String,
     scores: &ByCondition,
     conditions: &[String],
-    format: fn(&OverSeeds) -> String,
+    format: impl Fn(&OverSeeds) -> String,
 ) -> Vec<String> {
     let mut row = vec![name];
     for condition in conditions {
-        row.push(scores.get(condition).map_or_else(String::new, format));
+        row.push(scores.get(condition).map_or_else(String::new, &format));
     }
     row
 }
 
-fn format_score(score: &OverSeeds) -> String {
-    match score.ci95 {
-        Some(half_width) => format!("{:.3} ± {half_width:.3}", score.mean),
-        None => format!("{:.3}", score.mean),
-    }
+/// Mean and interval. Brier scores and calibration errors are small: they get a digit more.
+fn format_score(score: &OverSeeds, metric: Metric) -> String {
+    let digits = digits(metric);
+    format!("{:.digits$}{}", score.mean, half_width(score, digits))
 }
 
-fn format_difference(score: &OverSeeds) -> String {
+fn format_difference(score: &OverSeeds, metric: Metric) -> String {
+    let digits = digits(metric);
+    format!("{:+.digits$}{}", score.mean, half_width(score, digits))
+}
+
+fn digits(metric: Metric) -> usize {
+    if metric.lower_is_better() { 4 } else { 3 }
+}
+
+fn half_width(score: &OverSeeds, digits: usize) -> String {
     match score.ci95 {
-        Some(half_width) => format!("{:+.3} ± {half_width:.3}", score.mean),
-        None => format!("{:+.3}", score.mean),
+        Some(half_width) => format!(" ± {half_width:.digits$}"),
+        None => String::new(),
     }
 }

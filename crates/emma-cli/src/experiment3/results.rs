@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use emma_models::{ConfusionMatrix, MeanInterval};
+use emma_models::{MeanInterval, Metric};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -36,13 +36,74 @@ impl OverSeeds {
 /// A measure by test condition.
 pub(crate) type ByCondition = BTreeMap<String, OverSeeds>;
 
+/// Every measure, by test condition.
+///
+/// Results of earlier versions have F1, precision, recall and specificity, and differences of F1 only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Measures {
+    f1: ByCondition,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    precision: ByCondition,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    recall: ByCondition,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    specificity: ByCondition,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    g_mean: ByCondition,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    mcc: ByCondition,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    roc_auc: ByCondition,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pr_auc: ByCondition,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    recall_at_fpr_1pct: ByCondition,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    brier: ByCondition,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    ece: ByCondition,
+}
+
+impl Measures {
+    fn of(measure: impl Fn(Metric) -> ByCondition) -> Self {
+        Self {
+            f1: measure(Metric::F1),
+            precision: measure(Metric::Precision),
+            recall: measure(Metric::Recall),
+            specificity: measure(Metric::Specificity),
+            g_mean: measure(Metric::GMean),
+            mcc: measure(Metric::Mcc),
+            roc_auc: measure(Metric::RocAuc),
+            pr_auc: measure(Metric::PrAuc),
+            recall_at_fpr_1pct: measure(Metric::RecallAtFpr1Pct),
+            brier: measure(Metric::Brier),
+            ece: measure(Metric::Ece),
+        }
+    }
+
+    /// One measure; empty if an earlier version wrote the results.
+    pub(crate) fn get(&self, metric: Metric) -> &ByCondition {
+        match metric {
+            Metric::F1 => &self.f1,
+            Metric::Precision => &self.precision,
+            Metric::Recall => &self.recall,
+            Metric::Specificity => &self.specificity,
+            Metric::GMean => &self.g_mean,
+            Metric::Mcc => &self.mcc,
+            Metric::RocAuc => &self.roc_auc,
+            Metric::PrAuc => &self.pr_auc,
+            Metric::RecallAtFpr1Pct => &self.recall_at_fpr_1pct,
+            Metric::Brier => &self.brier,
+            Metric::Ece => &self.ece,
+        }
+    }
+}
+
 /// All that one model reached.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ModelResults {
-    pub(crate) f1: ByCondition,
-    pub(crate) precision: ByCondition,
-    pub(crate) recall: ByCondition,
-    pub(crate) specificity: ByCondition,
+    #[serde(flatten)]
+    pub(crate) measures: Measures,
     /// In the order of `seeds`, as all that follows.
     pub(crate) thresholds: Vec<f64>,
     pub(crate) validation_f1: Vec<f64>,
@@ -54,12 +115,13 @@ pub(crate) struct ModelResults {
     pub(crate) timing: Vec<f64>,
 }
 
-/// F1 of one model less that of another, on the same rows of the same seeds.
+/// Every measure of one model less that of another, on the same rows of the same seeds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PairedDifference {
     pub(crate) model: String,
     pub(crate) baseline: String,
-    pub(crate) f1: ByCondition,
+    #[serde(flatten)]
+    pub(crate) measures: Measures,
 }
 
 /// Seconds.
@@ -102,10 +164,14 @@ impl Results {
         let paired_differences = ["without", "alternative", "base"]
             .iter()
             .filter_map(|baseline| {
+                let with = &models.get("with")?.measures;
+                let without = &models.get(*baseline)?.measures;
                 Some(PairedDifference {
                     model: "with".into(),
                     baseline: (*baseline).into(),
-                    f1: difference(&models.get("with")?.f1, &models.get(*baseline)?.f1),
+                    measures: Measures::of(|metric| {
+                        difference(with.get(metric), without.get(metric))
+                    }),
                 })
             })
             .collect();
@@ -123,9 +189,19 @@ impl Results {
     }
 }
 
+impl Results {
+    /// Whether every model has the measure: results of earlier versions lack some.
+    pub(crate) fn has(&self, metric: Metric) -> bool {
+        let mut models = self.models.values();
+        let mut differences = self.paired_differences.iter();
+        models.all(|model| !model.measures.get(metric).is_empty())
+            && differences.all(|difference| !difference.measures.get(metric).is_empty())
+    }
+}
+
 impl ModelResults {
     fn new(seeds: &[&ModelOutcome]) -> Self {
-        let measure = |measure: fn(&ConfusionMatrix) -> f64| -> ByCondition {
+        let measure = |metric: Metric| -> ByCondition {
             let conditions = seeds.first().map(|first| first.test.keys());
             conditions
                 .into_iter()
@@ -133,17 +209,15 @@ impl ModelResults {
                 .map(|condition| {
                     let per_seed = seeds
                         .iter()
-                        .filter_map(|seed| seed.test.get(condition).map(measure))
+                        .filter_map(|seed| seed.test.get(condition))
+                        .map(|metrics| metric.of(metrics))
                         .collect();
                     (condition.clone(), OverSeeds::of(per_seed))
                 })
                 .collect()
         };
         Self {
-            f1: measure(ConfusionMatrix::f1),
-            precision: measure(ConfusionMatrix::precision),
-            recall: measure(ConfusionMatrix::recall),
-            specificity: measure(ConfusionMatrix::specificity),
+            measures: Measures::of(measure),
             thresholds: seeds.iter().map(|seed| seed.threshold).collect(),
             validation_f1: seeds.iter().map(|seed| seed.validation_f1).collect(),
             hyperparameters: seeds

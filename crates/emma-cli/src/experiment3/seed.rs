@@ -10,8 +10,8 @@ use emma_attention::Coldness;
 use emma_data::{Samples, generator};
 use emma_energy::SeededVarMap;
 use emma_models::{
-    Batch, Checkpoint, ConfusionMatrix, TrainedModel, TrainingConfig, TrainingHistory,
-    TrainingRows, constant_prediction_loss, train, train_without_validation,
+    Batch, Checkpoint, ClassificationMetrics, ConfusionMatrix, TrainedModel, TrainingConfig,
+    TrainingHistory, TrainingRows, constant_prediction_loss, train, train_without_validation,
 };
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
@@ -405,15 +405,15 @@ impl<'a> SeedRun<'a> {
     fn evaluate(&self, trained: Trained) -> CommandResult<ModelOutcome> {
         let threshold = trained.checkpoint.metadata().threshold;
         let labels = &self.data.test.labels;
-        let count =
-            |probabilities: &[f32]| ConfusionMatrix::at_threshold(probabilities, labels, threshold);
+        let measure =
+            |probabilities: &[f32]| ClassificationMetrics::of(probabilities, labels, threshold);
         let raw = self.data.test.raw_tensors()?;
         let clean = trained.model.predict(own_modes(trained.kind, &raw))?;
-        let mut test = BTreeMap::from([(UNCORRUPTED.to_owned(), count(&clean.probabilities)?)]);
+        let mut test = BTreeMap::from([(UNCORRUPTED.to_owned(), measure(&clean.probabilities)?)]);
         for (mode, corrupted) in self.samples.modes().iter().zip(&self.data.corrupted_test) {
             let probabilities =
                 predict_standardized(trained.kind, &trained.model, &corrupted.tensors()?)?;
-            test.insert(mode.name.clone(), count(&probabilities)?);
+            test.insert(mode.name.clone(), measure(&probabilities)?);
         }
         Ok(ModelOutcome {
             test,
