@@ -20,7 +20,7 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Common options")]
 pub(crate) struct GlobalArgs {
     /// Threads to compute with [default: all cores]; results do not depend on it
-    #[arg(long, global = true, value_name = "N", value_parser = parse_count)]
+    #[arg(long, global = true, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) threads: Option<usize>,
     /// Device to compute on; this version knows cpu
     #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu")]
@@ -54,7 +54,7 @@ pub(crate) struct Experiment3Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Number of seeds: splits, first values, noise
-    #[arg(long, value_name = "K", default_value_t = 10, value_parser = parse_count)]
+    #[arg(long, value_name = "K", default_value_t = 10, value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) seeds: usize,
     /// First seed
     #[arg(long, value_name = "S", default_value_t = 0)]
@@ -72,13 +72,13 @@ pub(crate) struct Experiment3Args {
     #[arg(long, value_enum, default_value_t = ThresholdRuleArg::MaxF1)]
     pub(crate) threshold_rule: ThresholdRuleArg,
     /// Weight of pulsars in the loss
-    #[arg(long, value_name = "W", default_value_t = 1., value_parser = parse_positive)]
+    #[arg(long, value_name = "W", default_value_t = 1., value_parser = parse_positive, allow_negative_numbers = true)]
     pub(crate) positive_weight: f64,
     /// Retrain each model on training and validation rows for the epochs found
     #[arg(long)]
     pub(crate) retrain: bool,
     /// Epochs of each model
-    #[arg(long, value_name = "N", default_value_t = 35, value_parser = parse_count)]
+    #[arg(long, value_name = "N", default_value_t = 35, value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) epochs: usize,
     /// Measure that the table shows; results.json has all of them
     #[arg(long, value_name = "NAME", default_value_t, value_parser = metrics(), conflicts_with = "json")]

@@ -21,6 +21,15 @@ impl Failure {
         Self::BadInput(anyhow::Error::msg(message))
     }
 
+    /// The same with where it happened in front.
+    pub(crate) fn context(self, place: String) -> Self {
+        match self {
+            Self::BadInput(error) => Self::BadInput(error.context(place)),
+            Self::Failed(error) => Self::Failed(error.context(place)),
+            Self::OutputClosed => Self::OutputClosed,
+        }
+    }
+
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {

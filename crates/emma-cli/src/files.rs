@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
@@ -43,8 +43,13 @@ enum Output {
 }
 
 impl AtomicFile {
-    pub(crate) fn create(target: &Path) -> anyhow::Result<Self> {
-        let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
+    pub(crate) fn create(named: &Path) -> anyhow::Result<Self> {
+        let target = named.canonicalize().unwrap_or_else(|_| named.to_owned());
+        ensure!(
+            !target.is_dir(),
+            "{}: expected a file to write, got a folder",
+            named.display()
+        );
         if std::fs::metadata(&target).is_ok_and(|existing| !existing.is_file()) {
             let file = File::options()
                 .write(true)
@@ -54,6 +59,12 @@ impl AtomicFile {
             return Ok(Self { target, output });
         }
         let folder = folder_of(&target);
+        ensure!(
+            folder.is_dir(),
+            "{}: expected a folder to write into, there is no {}",
+            named.display(),
+            folder.display()
+        );
         let cannot = || format!("cannot write into {}", folder.display());
         fault().with_context(cannot)?;
         let mut builder = tempfile::Builder::new();

@@ -74,9 +74,5 @@ pub(crate) fn explain(failure: Failure, data_folder: &Path) -> Failure {
          in {MIRROR})",
         path_in(data_folder).display()
     );
-    match failure {
-        Failure::BadInput(error) => Failure::BadInput(error.context(advice)),
-        Failure::Failed(error) => Failure::Failed(error.context(advice)),
-        Failure::OutputClosed => Failure::OutputClosed,
-    }
+    failure.context(advice)
 }

@@ -187,7 +187,7 @@ fn broken_files() -> Vec<(&'static str, Vec<u8>)> {
         (
             "far_away",
             tensor("network.0.bias", |info| {
-                info["data_offsets"] = json!([1 << 40, (1_u64 << 40) + 24]);
+                info["data_offsets"] = json!([1_u64 << 40, (1_u64 << 40) + 24]);
             }),
         ),
         (

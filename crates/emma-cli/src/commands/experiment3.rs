@@ -40,7 +40,10 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
     let headline = report::headline(&settings.data, settings.seeds.len());
     // Whatever the table cannot do must be known before a folder is touched.
     for seed in &settings.seeds {
-        SeedData::new(&table.samples, *seed, &settings)?;
+        SeedData::check(&table.samples, *seed).map_err(|failure| {
+            let source = &settings.data.source;
+            failure.context(format!("{source}, seed {seed}"))
+        })?;
     }
     if !args.json {
         // A reader that goes away now still gets the folder filled.

@@ -71,14 +71,17 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
 
 /// The output must be neither the model nor the table it comes from.
 fn refuse_to_overwrite_input(args: &ScoreArgs) -> CommandResult<()> {
-    let Some(target) = args.out.as_ref().and_then(|out| out.canonicalize().ok()) else {
+    let Some(out) = &args.out else {
+        return Ok(());
+    };
+    let Ok(target) = out.canonicalize() else {
         return Ok(());
     };
     for (option, input) in [("--model", &args.model), ("--data", &args.data)] {
         if target.is_file() && input.canonicalize().is_ok_and(|input| input == target) {
             return Err(Failure::input(format!(
                 "--out {}: expected another file than {option}, got the same",
-                target.display()
+                out.display()
             )));
         }
     }

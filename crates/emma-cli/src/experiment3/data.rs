@@ -46,17 +46,7 @@ pub(crate) struct SeedData {
 
 impl SeedData {
     pub(crate) fn new(samples: &Samples, seed: u64, settings: &Settings) -> CommandResult<Self> {
-        let split = stratified_split(
-            samples.labels(),
-            &SplitFractions::default(),
-            &mut generator(seed, "split"),
-        )?;
-        let training_rows = samples.select(&split.train)?;
-        let standardization = training_rows
-            .modes()
-            .iter()
-            .map(|mode| Standardization::fit(&mode.name, &mode.columns, mode.values.view()))
-            .collect::<Result<Vec<_>, _>>()?;
+        let (split, training_rows, standardization) = split_and_fit(samples, seed)?;
         let train = Part::new(&training_rows, &standardization)?;
         let validation = Part::new(&samples.select(&split.validation)?, &standardization)?;
         let test = Part::new(&samples.select(&split.test)?, &standardization)?;
@@ -93,6 +83,11 @@ impl SeedData {
 }
 
 impl SeedData {
+    /// Whether the rows can be split and standardized, without making anything else of them.
+    pub(crate) fn check(samples: &Samples, seed: u64) -> CommandResult<()> {
+        split_and_fit(samples, seed).map(|_| ())
+    }
+
     /// Training rows, half clean, the rest with one mode corrupted: the noise number `draw`, the
     /// same for every model.
     pub(crate) fn corrupted_train(&self, draw: usize) -> CommandResult<Batch> {
@@ -100,6 +95,24 @@ impl SeedData {
         let corrupted = self.train.mixture(self.noise, &mut rng)?;
         self.train.corrupted_batch(&corrupted)
     }
+}
+
+fn split_and_fit(
+    samples: &Samples,
+    seed: u64,
+) -> CommandResult<(Split, Samples, Vec<Standardization>)> {
+    let split = stratified_split(
+        samples.labels(),
+        &SplitFractions::default(),
+        &mut generator(seed, "split"),
+    )?;
+    let training_rows = samples.select(&split.train)?;
+    let standardization = training_rows
+        .modes()
+        .iter()
+        .map(|mode| Standardization::fit(&mode.name, &mode.columns, mode.values.view()))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok((split, training_rows, standardization))
 }
 
 impl Part {

@@ -95,50 +95,72 @@ fn checked(mut entries: Vec<(String, TensorInfo)>, tensor_bytes: u64) -> Result<
     entries.sort_unstable_by(|(a, a_info), (b, b_info)| {
         (a_info.data_offsets, a).cmp(&(b_info.data_offsets, b))
     });
-    let mut start = 0_usize;
-    let tensors = entries
-        .into_iter()
-        .map(|(name, info)| {
-            if info.dtype != Dtype::F32 {
-                return refuse(format!(
-                    "expected tensor {name} of type F32, got {:?}",
-                    info.dtype
-                ));
-            }
-            let n_elements = info
-                .shape
-                .iter()
-                .try_fold(1_usize, |product, &n| product.checked_mul(n));
-            let end = n_elements
-                .and_then(|n| n.checked_mul(size_of::<f32>()))
-                .and_then(|bytes| bytes.checked_add(start));
-            let (Some(n_elements), Some(end)) = (n_elements, end) else {
-                return refuse(format!(
-                    "expected tensor {name} to fit into memory, got shape {:?}",
-                    info.shape
-                ));
-            };
-            if info.data_offsets != (start, end) {
-                return refuse(format!(
-                    "expected tensor {name} of shape {:?} at bytes {start} to {end}, the header has \
-                     {} to {}",
-                    info.shape, info.data_offsets.0, info.data_offsets.1
-                ));
-            }
-            start = end;
-            Ok(StoredTensor {
-                name,
-                shape: info.shape,
-                n_elements,
-            })
-        })
-        .collect::<Result<_>>()?;
-    if start as u64 != tensor_bytes {
+    let mut sizes = Vec::with_capacity(entries.len());
+    for (name, info) in &entries {
+        sizes.push(n_elements(name, info, tensor_bytes)?);
+    }
+    let mut expected_start = 0;
+    let mut tensors = Vec::with_capacity(entries.len());
+    for ((name, info), n_elements) in entries.into_iter().zip(sizes) {
+        let (start, end) = info.data_offsets;
+        if start != expected_start {
+            return refuse(format!(
+                "expected tensor {name} to start where the one before it ends, at byte \
+                 {expected_start}, got {start}"
+            ));
+        }
+        expected_start = end;
+        tensors.push(StoredTensor {
+            name,
+            shape: info.shape,
+            n_elements,
+        });
+    }
+    if expected_start as u64 != tensor_bytes {
         return refuse(format!(
-            "expected {start} bytes of tensors after the header, got {tensor_bytes}"
+            "expected {expected_start} bytes of tensors after the header, got {tensor_bytes}"
         ));
     }
     Ok(tensors)
+}
+
+/// Numbers in a tensor, whose type, shape and place agree with each other and with the file.
+fn n_elements(name: &str, info: &TensorInfo, tensor_bytes: u64) -> Result<usize> {
+    let (start, end) = info.data_offsets;
+    let shape = &info.shape;
+    if info.dtype != Dtype::F32 {
+        return refuse(format!(
+            "expected tensor {name} of type F32, got {:?}",
+            info.dtype
+        ));
+    }
+    if start > end || end as u64 > tensor_bytes {
+        return refuse(format!(
+            "expected tensor {name} within the {tensor_bytes} bytes after the header, got bytes \
+             {start} to {end}"
+        ));
+    }
+    let n_elements = shape
+        .iter()
+        .try_fold(1_usize, |product, &n| product.checked_mul(n));
+    let n_bytes = n_elements.and_then(|n| n.checked_mul(size_of::<f32>()));
+    match (n_elements, n_bytes) {
+        (Some(n_elements), Some(n_bytes)) if n_bytes == end - start => Ok(n_elements),
+        _ => refuse(format!(
+            "expected tensor {name} to have the bytes of its shape {}, got {}",
+            listing(shape),
+            end - start
+        )),
+    }
+}
+
+/// A shape for a message, cut where it gets long.
+fn listing(shape: &[usize]) -> String {
+    const MOST: usize = 8;
+    if shape.len() <= MOST {
+        return format!("{shape:?}");
+    }
+    format!("{:?} and {} more", &shape[..MOST], shape.len() - MOST)
 }
 
 pub(super) fn read_exact(source: &mut impl Read, bytes: &mut [u8]) -> Result<()> {

@@ -104,13 +104,19 @@ impl ModelMetadata {
         )]
         let keys: BTreeMap<Cow<'_, str>, IgnoredAny> =
             serde_json::from_str(text).map_err(invalid)?;
-        if let Ok(Version { format_version }) = serde_json::from_str(text)
-            && format_version != FORMAT_VERSION
-        {
-            return Err(Error::FormatVersion {
-                found: format_version,
-                supported: FORMAT_VERSION,
-            });
+        match serde_json::from_str(text) {
+            Ok(Version { format_version }) if format_version != FORMAT_VERSION => {
+                return Err(Error::FormatVersion {
+                    found: format_version,
+                    supported: FORMAT_VERSION,
+                });
+            }
+            Err(_) if keys.contains_key("format_version") => {
+                return Err(Error::Checkpoint(
+                    "expected a whole number format_version in the metadata".into(),
+                ));
+            }
+            _ => {}
         }
         for key in REQUIRED {
             if !keys.contains_key(key) {
