@@ -1,4 +1,36 @@
-#![doc = include_str!("../README.md")]
+//! How outlying is a row? Energies of rows, low where rows are common and high everywhere else.
+//!
+//! The crate knows one mode at a time: the readings of one sensor, one view of a thing. Several modes,
+//! and what to do about those that lie, are `emma-attention`'s business, which needs no more of this
+//! crate than numbers.
+//!
+//! The tour, in the order of use:
+//!
+//! 1. [`SeededVarMap`] holds the parameters: candle's variables, but with first values that a seed
+//!    repeats.
+//! 2. [`DenoisingAutoencoder`] has one hidden layer and tied weights; [`train_autoencoder`] teaches it
+//!    to undo small noise on clean rows (eq. 4.1). What it then moves a row by, `r(x) − x`, points to
+//!    where rows are more common.
+//! 3. [`potential_energy()`] is the scalar whose gradient that field is (eq. 4.7): computed per row,
+//!    safe at any magnitude.
+//! 4. [`EnergyEstimator`] is what the rest of EMMA sees of it. Anything that scores rows can stand in
+//!    for [`PotentialEnergy`]; a [`Calibration`] behind it puts energies on another scale.
+//! 5. [`lowest_energy`] is the shift of section 5.3 that makes energies positive.
+//!
+//! ```
+#![doc = include_str!("../examples/find_outliers.rs")]
+//! ```
+//!
+//! # Invariants
+//! - A row's energy depends on that row alone. On the CPU, in f32 and f64, it has the same bits in
+//!   every batch: [`row_affine()`] always adds in the same order.
+//! - The same seed gives the same parameters, bit for bit, on the CPU.
+//! - Units are those of the rows, squared; standardize first.
+//!
+//! Equations are those of A. Werenne, "Energy-based Multi-Modal Attention" (University of Liège,
+//! 2019); the potential is due to H. Kamyshanska and R. Memisevic, "The potential energy of an
+//! autoencoder" (2014).
+
 #![deny(missing_docs)]
 
 pub mod autoencoder;
@@ -21,3 +53,12 @@ pub use row_affine::row_affine;
 pub use seeded_var_map::SeededVarMap;
 pub use softplus::softplus;
 pub use training::{AutoencoderTraining, denoising_loss, train_autoencoder};
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_front_page_shows_the_example() {
+        let front_page = include_str!("../README.md");
+        assert!(front_page.contains(include_str!("../examples/find_outliers.rs").trim_end()));
+    }
+}

@@ -1,4 +1,32 @@
-#![doc = include_str!("../README.md")]
+//! Multi-modal classifiers: EMMA in front of any network, the baselines to compare it with, training,
+//! measures, and model files.
+//!
+//! The tour, in the order of use:
+//!
+//! 1. A [`Batch`] holds labelled rows, one tensor a mode.
+//! 2. Anything that implements [`MultiModalModel`] can be trained: [`Coupled`] is EMMA in front of a
+//!    network, [`Concatenation`], [`SingleMode`] and [`AlternativeAttention`] have no energies. The network
+//!    is any `candle_nn::Module`; [`Mlp`] is the thesis's.
+//! 3. [`train`] runs Adam over mini-batches and keeps the parameters of the best epoch. [`TrainingRows`]
+//!    may be other rows in every epoch, such as freshly corrupted ones.
+//! 4. [`ThresholdRule`] chooses the threshold on validation rows; [`metrics`] measures rankings,
+//!    probabilities and decisions, [`statistics`] says what a difference is worth.
+//! 5. A [`Checkpoint`] is the model as a file; a [`TrainedModel`] made of one scores rows and explains
+//!    the scores.
+//!
+//! ```
+#![doc = include_str!("../examples/robust_classifier.rs")]
+//! ```
+//!
+//! # Invariants
+//! - The same seeds give the same parameters, bit for bit, on the CPU.
+//! - A row's score depends on that row alone.
+//! - Equal models have equal files; a file that is not what it claims is an [`Error`], not a panic, and
+//!   costs no more memory than its size and 1 MiB.
+//!
+//! Sources: A. Werenne, "Energy-based Multi-Modal Attention" (University of Liège, 2019), chapters 5
+//! and 6; S. Shon, T.-H. Oh and J. Glass (2018), arXiv:1811.10813.
+
 #![deny(missing_docs)]
 
 pub mod baselines;
@@ -37,3 +65,12 @@ pub use training::{
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct FrontPage;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_front_page_shows_the_example() {
+        let front_page = include_str!("../README.md");
+        assert!(front_page.contains(include_str!("../examples/robust_classifier.rs").trim_end()));
+    }
+}
