@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::{cargo, docs};
+use crate::{cargo, docs, package};
 
 fn run_step(name: &str, command: &mut Command) -> anyhow::Result<()> {
     println!("== {name}");
@@ -22,6 +22,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
             .args(["-D", "warnings"]),
     )?;
     run_step("docs", docs().env("RUSTDOCFLAGS", "-D warnings"))?;
+    // Building from the packages as well takes minutes: that is `cargo xtask package`.
+    run_step("package", package().arg("--no-verify"))?;
     if installed("deny") {
         run_step(
             "deny",

@@ -19,6 +19,7 @@ usage: cargo xtask <command> [options]
   ci                     all checks, cheapest first: format, clippy, docs, tests
   bench [options]        the benchmarks of all crates; options are cargo bench's
   docs                   the API documentation of all crates
+  package                packs every crate as for crates.io and builds it from the package
 ";
 
 fn main() -> ExitCode {
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Some("ci") => no_options("ci", &rest).and_then(|()| succeed(ci::run())),
         Some("bench") => succeed(run(cargo().args(["bench", "--workspace"]).args(&rest))),
         Some("docs") => no_options("docs", &rest).and_then(|()| succeed(run(&mut docs()))),
+        Some("package") => no_options("package", &rest).and_then(|()| succeed(run(&mut package()))),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -67,6 +69,14 @@ fn cargo() -> Command {
 fn docs() -> Command {
     let mut command = cargo();
     command.args(["doc", "--locked", "--workspace", "--no-deps"]);
+    command
+}
+
+/// Packs the crates that are published, those that need each other together.
+fn package() -> Command {
+    let mut command = cargo();
+    command.args(["package", "--locked", "--workspace", "--allow-dirty"]);
+    command.args(["--exclude", "xtask", "--exclude", "emma-testkit"]);
     command
 }
 
