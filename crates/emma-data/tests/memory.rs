@@ -34,6 +34,7 @@ fn a_bad_table_costs_its_own_size_and_a_mebibyte() {
             format!("{header}\n{rows}1,2,3,4,5,6,7,8,9\n"),
         ),
         ("commas without end", ",".repeat(3 * MIB)),
+        ("more commas than a row may have", ",".repeat(270_000)),
         (
             "commas below the bound",
             format!("{}\n1\n", ",".repeat(65_000)),

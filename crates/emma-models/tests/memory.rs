@@ -148,7 +148,7 @@ fn a_bad_model_file_costs_its_own_size_and_a_mebibyte() {
     let mut junk = std::fs::File::create(&path).unwrap();
     junk.seek(SeekFrom::Start(1 << 30)).unwrap();
     junk.write_all(b"x").unwrap();
-    for announced in [0_u64, 1 << 29, u64::MAX] {
+    for announced in [0_u64, 50_000_000, 1 << 29, u64::MAX] {
         junk.seek(SeekFrom::Start(0)).unwrap();
         junk.write_all(&announced.to_le_bytes()).unwrap();
         let (result, peak) = peak_of(|| Checkpoint::load(&path));
