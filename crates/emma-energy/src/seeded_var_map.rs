@@ -12,6 +12,7 @@ use rand::{Rng, RngCore};
 use rand_distr::Normal;
 
 use crate::error::{Error, Result};
+use crate::transfer::transfer;
 
 /// Variables by path, drawn on first use from a seeded generator; candle's `VarMap`, repeatable.
 ///
@@ -102,6 +103,8 @@ impl SeededVarMap {
 
     /// Gives a variable its first value, instead of a draw, before a module asks for it.
     ///
+    /// The variable lives on the value's device and has its type.
+    ///
     /// # Errors
     /// Candle's, if the path exists with another shape or type.
     pub fn preset(&self, name: &str, value: &Tensor) -> Result<()> {
@@ -166,10 +169,18 @@ impl SimpleBackend for SeededVarMap {
                     var.shape()
                 )
             }
+            if !var.device().same_device(device) {
+                candle_core::bail!(
+                    "{name}: expected a variable on {:?}, it is on {:?}",
+                    device.location(),
+                    var.device().location()
+                )
+            }
             return Ok(var.as_tensor().clone());
         }
         let values = draw(init, &shape, &mut inner.generator)?;
-        let tensor = Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?;
+        let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
+        let tensor = transfer(&tensor, dtype, device)?;
         let var = Var::from_tensor(&tensor)?;
         inner.insert(name, var.clone());
         Ok(var.into_inner())
@@ -182,7 +193,7 @@ impl SimpleBackend for SeededVarMap {
         device: &Device,
     ) -> candle_core::Result<Tensor> {
         match self.lock().get(name) {
-            Some(var) => var.as_tensor().to_dtype(dtype)?.to_device(device),
+            Some(var) => transfer(var, dtype, device),
             None => candle_core::bail!("no variable {name}, and no shape to draw it with"),
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
+use candle_core::Device;
 use emma_data::htru2::ARCHIVE_URL;
 use emma_data::{CandidateTable, read_candidates, read_htru2};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -25,6 +26,7 @@ const MODELS_FOLDER: &str = "models";
 
 pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<()> {
     let start = Instant::now();
+    let device = global.device.open()?;
     let (table, data) = read_data(args)?;
     let n_seeds = if args.quick { 2 } else { args.seeds } as u64;
     let end = args.seed.checked_add(n_seeds).ok_or_else(|| {
@@ -41,7 +43,7 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
     let headline = report::headline(&settings.data, settings.seeds.len());
     // Whatever the table cannot do must be known before a folder is touched.
     for seed in &settings.seeds {
-        SeedData::new(&table.samples, *seed, &settings)?;
+        SeedData::new(&table.samples, *seed, &settings, &device)?;
     }
     if !args.json {
         // A reader that goes away now still gets the folder filled.
@@ -49,7 +51,7 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
     }
     let results = match prepare(&folder, &settings, args.fresh)? {
         Some(finished) => finished,
-        None => compute(&table, &settings, &folder, global, start)?,
+        None => compute(&table, &settings, &folder, &device, global, start)?,
     };
     if args.json {
         let mut text =
@@ -176,18 +178,26 @@ fn compute(
     table: &CandidateTable,
     settings: &Settings,
     folder: &Path,
+    device: &Device,
     global: &GlobalArgs,
     start: Instant,
 ) -> CommandResult<Results> {
     let steps = seed::steps(settings, &table.samples) * settings.seeds.len() as u64;
     let progress = Progress::new(steps, global.quiet);
+    // candle gives every thread a CUDA stream of its own and orders none after another, so that a
+    // tensor of one thread may not be finished when another reads it. A GPU is one queue anyway.
+    let threads = if device.is_cpu() {
+        global.threads.unwrap_or(0)
+    } else {
+        1
+    };
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(global.threads.unwrap_or(0))
+        .num_threads(threads)
         .build()
         .context("cannot start threads")?;
     let run_seed = |seed: &u64| {
         let folder = folder.join(MODELS_FOLDER).join(format!("seed{seed}"));
-        let outcome = seed::run(settings, &table.samples, *seed, &folder, &progress)?;
+        let outcome = seed::run(settings, &table.samples, *seed, &folder, device, &progress)?;
         if !std::io::stderr().is_terminal() {
             progress.note(&format!("seed {seed} done"));
         }

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
             )));
         }
     }
-    let model = load_model(&args.model)?;
+    let model = load_model(&args.model, &global.device.open()?)?;
     if args.explain && !model.has_emma() && !global.quiet {
         files::tell(&format!(
             "note: {} has no EMMA, so --explain adds nothing",
@@ -80,12 +80,12 @@ fn refuse_to_overwrite_input(args: &ScoreArgs) -> CommandResult<()> {
     Ok(())
 }
 
-fn load_model(path: &Path) -> CommandResult<TrainedModel> {
+fn load_model(path: &Path, device: &Device) -> CommandResult<TrainedModel> {
     let bad =
         |error: &dyn std::fmt::Display| Failure::input(format!("{}: {error}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
     let checkpoint = Checkpoint::from_bytes(&bytes).map_err(|error| bad(&error))?;
-    TrainedModel::from_checkpoint(&checkpoint, &Device::Cpu).map_err(|error| bad(&error))
+    TrainedModel::from_checkpoint(&checkpoint, device).map_err(|error| bad(&error))
 }
 
 fn score(
