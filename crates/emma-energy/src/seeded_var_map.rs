@@ -238,6 +238,7 @@ fn draw(init: Init, shape: &Shape, generator: &mut impl Rng) -> candle_core::Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use emma_testkit::devices;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
@@ -245,15 +246,19 @@ mod tests {
         SeededVarMap::new(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    fn first_values(seed: u64) -> candle_core::Result<Vec<Vec<f32>>> {
-        let vb = map(seed).var_builder(DType::F32, &Device::Cpu);
+    fn first_values(seed: u64, device: &Device) -> candle_core::Result<Vec<Vec<f32>>> {
+        let vb = map(seed).var_builder(DType::F32, device);
         candle_nn::linear(3, 2, vb)?.weight().to_vec2()
     }
 
     #[test]
     fn a_seed_repeats_and_another_differs() -> candle_core::Result<()> {
-        assert_eq!(first_values(1)?, first_values(1)?);
-        assert_ne!(first_values(1)?, first_values(2)?);
+        let on_cpu = first_values(1, &Device::Cpu)?;
+        for device in devices() {
+            // Drawn on the CPU, so that a seed starts every device from the same values.
+            assert_eq!(first_values(1, device)?, on_cpu);
+            assert_ne!(first_values(2, device)?, on_cpu);
+        }
         Ok(())
     }
 
@@ -286,32 +291,36 @@ mod tests {
 
     #[test]
     fn restoring_a_snapshot_undoes_training() -> Result<()> {
-        let variables = map(4);
-        let vb = variables.var_builder(DType::F32, &Device::Cpu);
-        let tensor = vb.get_with_hints(3, "a", Init::Const(1.))?;
-        let before = variables.snapshot()?;
-        variables.all_vars()[0].set(&Tensor::new(&[5f32, 6., 7.], &Device::Cpu)?)?;
-        assert_eq!(tensor.to_vec1::<f32>()?, [5., 6., 7.]);
-        variables.restore(&before)?;
-        assert_eq!(tensor.to_vec1::<f32>()?, [1., 1., 1.]);
-        let error = variables.restore(&BTreeMap::new()).unwrap_err();
-        assert_eq!(error.to_string(), "no value for variable a");
+        for device in devices() {
+            let variables = map(4);
+            let vb = variables.var_builder(DType::F32, device);
+            let tensor = vb.get_with_hints(3, "a", Init::Const(1.))?;
+            let before = variables.snapshot()?;
+            variables.all_vars()[0].set(&Tensor::new(&[5f32, 6., 7.], device)?)?;
+            assert_eq!(tensor.to_vec1::<f32>()?, [5., 6., 7.]);
+            variables.restore(&before)?;
+            assert_eq!(tensor.to_vec1::<f32>()?, [1., 1., 1.]);
+            let error = variables.restore(&BTreeMap::new()).unwrap_err();
+            assert_eq!(error.to_string(), "no value for variable a");
+        }
         Ok(())
     }
 
     #[test]
     fn a_preset_value_is_copied_and_found_by_its_path() -> Result<()> {
-        let variables = map(5);
-        let start = Var::new(&[1f32, 2.], &Device::Cpu)?;
-        variables.preset("layer.weight", &start)?;
-        start.set(&Tensor::new(&[9f32, 9.], &Device::Cpu)?)?;
-        let vb = variables.var_builder(DType::F32, &Device::Cpu);
-        assert_eq!(vb.pp("layer").get(2, "weight")?.to_vec1::<f32>()?, [1., 2.]);
-        let error = vb.pp("layer").get(3, "weight").unwrap_err().to_string();
-        assert!(
-            error.contains("layer.weight: expected shape [3]"),
-            "{error}"
-        );
+        for device in devices() {
+            let variables = map(5);
+            let start = Var::new(&[1f32, 2.], device)?;
+            variables.preset("layer.weight", &start)?;
+            start.set(&Tensor::new(&[9f32, 9.], device)?)?;
+            let vb = variables.var_builder(DType::F32, device);
+            assert_eq!(vb.pp("layer").get(2, "weight")?.to_vec1::<f32>()?, [1., 2.]);
+            let error = vb.pp("layer").get(3, "weight").unwrap_err().to_string();
+            assert!(
+                error.contains("layer.weight: expected shape [3]"),
+                "{error}"
+            );
+        }
         Ok(())
     }
 }
