@@ -6,6 +6,8 @@ use std::panic::{self, UnwindSafe, catch_unwind};
 use std::str::FromStr;
 
 use candle_core::Device;
+// Whether they were compiled in, not whether there is a card.
+use candle_core::utils::{cuda_is_available, metal_is_available};
 
 use crate::failure::{CommandResult, Failure};
 
@@ -54,10 +56,10 @@ impl DeviceChoice {
     pub(crate) fn open(self) -> CommandResult<Device> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda(card) => self.open_as("CUDA", "cuda", cfg!(feature = "cuda"), move || {
+            Self::Cuda(card) => self.open_as("CUDA", "cuda", cuda_is_available(), move || {
                 Device::new_cuda(card.into())
             }),
-            Self::Metal => self.open_as("Metal", "metal", cfg!(feature = "metal"), || {
+            Self::Metal => self.open_as("Metal", "metal", metal_is_available(), || {
                 Device::new_metal(0)
             }),
         }

@@ -323,4 +323,20 @@ mod tests {
         }
         Ok(())
     }
+
+    #[test]
+    fn a_variable_of_another_device_is_named_with_both() -> Result<()> {
+        for device in devices().iter().filter(|device| !device.is_cpu()) {
+            let variables = map(6);
+            variables.preset("a", &Tensor::new(&[1f32], &Device::Cpu)?)?;
+            let vb = variables.var_builder(DType::F32, device);
+            let error = vb.get(1, "a").unwrap_err().to_string();
+            let expected = format!(
+                "a: expected a variable on {:?}, it is on Cpu",
+                device.location()
+            );
+            assert!(error.starts_with(&expected), "{error}");
+        }
+        Ok(())
+    }
 }

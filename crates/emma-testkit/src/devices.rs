@@ -3,11 +3,12 @@
 use std::panic::catch_unwind;
 use std::sync::OnceLock;
 
+use candle_core::utils::{cuda_is_available, metal_is_available};
 use candle_core::{DType, Device, Result};
 
 /// Every device that this build has and this machine offers, the CPU always first.
 ///
-/// A build without device features has the CPU alone. With `cuda` every card follows, by its
+/// A build without device features, in whatever crate, has the CPU alone. With `cuda` every card follows, by its
 /// number, with `metal` the first GPU; a device that does not open is left out, with the reason on
 /// standard error. Devices are opened once a process, so that tensors of two calls fit together.
 ///
@@ -17,13 +18,13 @@ pub fn devices() -> &'static [Device] {
     static DEVICES: OnceLock<Vec<Device>> = OnceLock::new();
     DEVICES.get_or_init(|| {
         let mut devices = vec![Device::Cpu];
-        if cfg!(feature = "cuda") {
+        if cuda_is_available() {
             // Cards are numbered without a gap: the first that does not open ends them.
             devices.extend((0..).map_while(|ordinal| {
                 opened(&format!("cuda:{ordinal}"), || Device::new_cuda(ordinal))
             }));
         }
-        if cfg!(feature = "metal") {
+        if metal_is_available() {
             devices.extend(opened("metal", || Device::new_metal(0)));
         }
         devices
