@@ -247,8 +247,8 @@ fn rows_far_beyond_f32_energies_are_scored() {
 /// Files are read and written on the CPU.
 #[test]
 fn unknown_metadata_keys_are_ignored_and_unknown_kinds_named() {
-    let device = &Device::Cpu;
     type Edit<'a> = &'a dyn Fn(&mut serde_json::Value);
+    let device = &Device::Cpu;
     let stored = checkpoint("emma", &build("emma", 6, device));
     let load = |edit: &dyn Fn(&mut serde_json::Value)| {
         let bytes = edited(&stored, edit);
