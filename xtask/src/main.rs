@@ -15,7 +15,8 @@ const USAGE: &str = "\
 usage: cargo xtask <command> [options]
 
   experiment3 [options]  build emma in release and run the thesis's experiment 3;
-                         options are emma's own: cargo xtask experiment3 --help
+                         options are emma's own: cargo xtask experiment3 --help;
+                         --device cuda, cuda:N or metal builds it with that feature
   ci                     all checks, cheapest first: format, clippy, docs, tests
   bench [options]        the benchmarks of all crates; options are cargo bench's
   docs                   the API documentation of all crates

@@ -86,44 +86,48 @@ impl AttentionScores {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use candle_core::DType;
+    use emma_testkit::{devices, devices_with};
 
     #[test]
     fn modes_below_the_threshold_are_masked_exactly() -> Result<()> {
-        let device = Device::Cpu;
-        let importance = Tensor::new(&[[0.9f64, 0.1]], &device)?;
-        let log_importance = LogImportance::new(importance.log()?)?;
-        let gain = Tensor::new(&[2f64], &device)?;
-        let bias = Tensor::new(&[0.3f64], &device)?;
-        let attention = attention_scores(&log_importance, &gain, &bias)?;
-        let values = attention.as_tensor().to_vec2::<f64>()?;
-        assert!((values[0][0] - 1.5f64.tanh()).abs() < 1e-12);
-        assert_eq!(values[0][1].to_bits(), 0f64.to_bits());
+        for device in devices_with(DType::F64) {
+            let importance = Tensor::new(&[[0.9f64, 0.1]], device)?;
+            let log_importance = LogImportance::new(importance.log()?)?;
+            let gain = Tensor::new(&[2f64], device)?;
+            let bias = Tensor::new(&[0.3f64], device)?;
+            let attention = attention_scores(&log_importance, &gain, &bias)?;
+            let values = attention.as_tensor().to_vec2::<f64>()?;
+            assert!((values[0][0] - 1.5f64.tanh()).abs() < 1e-12);
+            assert_eq!(values[0][1].to_bits(), 0f64.to_bits());
+        }
         Ok(())
     }
 
     #[test]
     fn modes_of_any_rank_are_weighed_row_by_row() -> Result<()> {
-        let device = Device::Cpu;
-        let attention = AttentionScores::new(Tensor::new(&[[0f32, 1.], [0.5, 0.]], &device)?)?;
-        let image = Tensor::ones((2, 2, 3), candle_core::DType::F32, &device)?;
-        let scalar = Tensor::new(&[4f32, 4.], &device)?;
-        let weighted = attention.weigh(&[image, scalar])?;
-        assert_eq!(weighted[0].sum((1, 2))?.to_vec1::<f32>()?, [0., 3.]);
-        assert_eq!(weighted[1].to_vec1::<f32>()?, [4., 0.]);
+        for device in devices() {
+            let attention = AttentionScores::new(Tensor::new(&[[0f32, 1.], [0.5, 0.]], device)?)?;
+            let image = Tensor::ones((2, 2, 3), DType::F32, device)?;
+            let scalar = Tensor::new(&[4f32, 4.], device)?;
+            let weighted = attention.weigh(&[image, scalar])?;
+            assert_eq!(weighted[0].sum((1, 2))?.to_vec1::<f32>()?, [0., 3.]);
+            assert_eq!(weighted[1].to_vec1::<f32>()?, [4., 0.]);
+        }
         Ok(())
     }
 
     #[test]
     fn a_missing_row_is_named_with_its_mode() -> Result<()> {
-        let device = Device::Cpu;
-        let attention = AttentionScores::new(Tensor::new(&[[0f32, 1.], [0.5, 0.]], &device)?)?;
-        let whole = Tensor::ones((2, 2), candle_core::DType::F32, &device)?;
-        let short = Tensor::ones((1, 2), candle_core::DType::F32, &device)?;
-        assert_eq!(
-            attention.weigh(&[whole, short]).unwrap_err().to_string(),
-            "expected 2 rows in mode 1, got a tensor of shape [1, 2]"
-        );
+        for device in devices() {
+            let attention = AttentionScores::new(Tensor::new(&[[0f32, 1.], [0.5, 0.]], device)?)?;
+            let whole = Tensor::ones((2, 2), DType::F32, device)?;
+            let short = Tensor::ones((1, 2), DType::F32, device)?;
+            assert_eq!(
+                attention.weigh(&[whole, short]).unwrap_err().to_string(),
+                "expected 2 rows in mode 1, got a tensor of shape [1, 2]"
+            );
+        }
         Ok(())
     }
 }

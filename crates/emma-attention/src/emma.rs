@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Tensor};
 use candle_nn::{Init, VarBuilder};
+use emma_energy::transfer;
 use serde::{Deserialize, Serialize};
 
 use crate::attention::{AttentionScores, attention_scores};
@@ -136,10 +137,7 @@ impl Emma {
         let one = Init::Const(config.minimum_self_weight.max(1.));
         Ok(Self {
             config: *config,
-            minimum_potential: minimum_potential
-                .detach()
-                .to_dtype(vb.dtype())?
-                .to_device(vb.device())?,
+            minimum_potential: transfer(&minimum_potential.detach(), vb.dtype(), vb.device())?,
             self_weight: vb.get_with_hints(n_modes, "self_weight", one)?,
             self_bias: vb.get_with_hints(n_modes, "self_bias", Init::Const(0.))?,
             coupling_weight: vb.get_with_hints(square, "coupling_weight", coupling)?,

@@ -87,119 +87,125 @@ mod tests {
     use super::*;
     use crate::attention::attention_scores;
     use crate::importance::log_importance;
-    use candle_core::Device;
+    use candle_core::DType;
+    use emma_testkit::devices_with;
 
     #[test]
     fn a_mode_is_masked_exactly_beyond_the_gap() -> Result<()> {
-        let device = Device::Cpu;
-        let mut masked = 0;
-        for (coldness, gain, bias) in [
-            (0.1, 1., 0.2),
-            (1., 2., 0.9),
-            (0.01, 1.2, 0.39),
-            (0.5, 1., 0.),
-            (0.5, 0.4, 0.5),
-            (0., 1., 0.3),
-            (0., 1., 0.4),
-        ] {
-            let rho = Coldness::new(coldness)?;
-            let gap = masking_gap(rho, gain, bias, 3);
-            for energies in [
-                [1f64, 2., 40.],
-                [10., 10., 10.],
-                [0., 100., 3.],
-                [-5., 30., 29.],
+        for device in devices_with(DType::F64) {
+            let mut n_masked = 0;
+            for (coldness, gain, bias) in [
+                (0.1, 1., 0.2),
+                (1., 2., 0.9),
+                (0.01, 1.2, 0.39),
+                (0.5, 1., 0.),
+                (0.5, 0.4, 0.5),
+                (0., 1., 0.3),
+                (0., 1., 0.4),
             ] {
+                let rho = Coldness::new(coldness)?;
+                let gap = masking_gap(rho, gain, bias, 3);
+                let energies = [
+                    [1f64, 2., 40.],
+                    [10., 10., 10.],
+                    [0., 100., 3.],
+                    [-5., 30., 29.],
+                ];
+                let tensor = ModalEnergies::new(Tensor::new(&energies, device)?)?;
                 let attention = attention_scores(
-                    &log_importance(
-                        &ModalEnergies::new(Tensor::new(&[energies], &device)?)?,
-                        rho,
-                    )?,
-                    &Tensor::new(&[gain], &device)?,
-                    &Tensor::new(&[bias], &device)?,
+                    &log_importance(&tensor, rho)?,
+                    &Tensor::new(&[gain], device)?,
+                    &Tensor::new(&[bias], device)?,
                 )?;
                 let attention = attention.as_tensor().to_vec2::<f64>()?;
-                for mode in 0..3 {
-                    let others = (0..3).filter(|&other| other != mode);
-                    let sum: f64 = others.map(|k| (-coldness * energies[k]).exp()).sum();
-                    // At zero coldness the gap alone decides.
-                    let beyond = if coldness > 0. {
-                        energies[mode] >= gap - sum.ln() / coldness
-                    } else {
-                        gap < 0.
-                    };
-                    assert_eq!(
-                        attention[0][mode] <= 0.,
-                        beyond,
-                        "{coldness} {energies:?} {mode}"
-                    );
-                    masked += usize::from(beyond);
+                for (energies, attention) in energies.iter().zip(attention) {
+                    for mode in 0..3 {
+                        let others = (0..3).filter(|&other| other != mode);
+                        let sum: f64 = others.map(|k| (-coldness * energies[k]).exp()).sum();
+                        // At zero coldness the gap alone decides.
+                        let beyond = if coldness > 0. {
+                            energies[mode] >= gap - sum.ln() / coldness
+                        } else {
+                            gap < 0.
+                        };
+                        assert_eq!(
+                            attention[mode] <= 0.,
+                            beyond,
+                            "{coldness} {energies:?} {mode}"
+                        );
+                        n_masked += usize::from(beyond);
+                    }
                 }
             }
+            assert!(
+                (20..60).contains(&n_masked),
+                "both must occur: {n_masked} of 84"
+            );
         }
-        assert!(
-            (20..60).contains(&masked),
-            "both must occur: {masked} of 84"
-        );
         Ok(())
     }
 
     #[test]
     fn a_mode_passes_exactly_if_its_energy_is_below_the_threshold() -> Result<()> {
-        let device = Device::Cpu;
-        let energies = ModalEnergies::new(Tensor::new(
-            &[
-                [1f64, 2., 40.],
-                [10., 10., 10.],
-                [0., 100., 100.],
-                [-5., 30., 29.],
-            ],
-            &device,
-        )?)?;
-        for (coldness, gain, bias) in [(0.1, 1., 0.2), (1., 2., 0.9), (0.01, 1.2, 0.39)] {
-            let rho = Coldness::new(coldness)?;
-            let threshold = energy_threshold(&energies, rho, gain, bias)?.to_vec1::<f64>()?;
-            let attention = attention_scores(
-                &log_importance(&energies, rho)?,
-                &Tensor::new(&[gain], &device)?,
-                &Tensor::new(&[bias], &device)?,
-            )?;
-            let attention = attention.as_tensor().to_vec2::<f64>()?;
-            let energies = energies.as_tensor().to_vec2::<f64>()?;
-            let mut masked = 0;
-            for (row, threshold) in threshold.iter().enumerate() {
-                for (energy, attention) in energies[row].iter().zip(&attention[row]) {
-                    assert_eq!(energy < threshold, *attention > 0., "row {row}");
-                    masked += usize::from(*attention <= 0.);
+        for device in devices_with(DType::F64) {
+            let energies = ModalEnergies::new(Tensor::new(
+                &[
+                    [1f64, 2., 40.],
+                    [10., 10., 10.],
+                    [0., 100., 100.],
+                    [-5., 30., 29.],
+                ],
+                device,
+            )?)?;
+            for (coldness, gain, bias) in [(0.1, 1., 0.2), (1., 2., 0.9), (0.01, 1.2, 0.39)] {
+                let rho = Coldness::new(coldness)?;
+                let threshold = energy_threshold(&energies, rho, gain, bias)?.to_vec1::<f64>()?;
+                let attention = attention_scores(
+                    &log_importance(&energies, rho)?,
+                    &Tensor::new(&[gain], device)?,
+                    &Tensor::new(&[bias], device)?,
+                )?;
+                let attention = attention.as_tensor().to_vec2::<f64>()?;
+                let energies = energies.as_tensor().to_vec2::<f64>()?;
+                let mut masked = 0;
+                for (row, threshold) in threshold.iter().enumerate() {
+                    for (energy, attention) in energies[row].iter().zip(&attention[row]) {
+                        assert_eq!(energy < threshold, *attention > 0., "row {row}");
+                        masked += usize::from(*attention <= 0.);
+                    }
                 }
+                assert!(masked > 0, "the case must mask something to test anything");
             }
-            assert!(masked > 0, "the case must mask something to test anything");
         }
         Ok(())
     }
 
     #[test]
     fn outlying_modes_raise_the_threshold() -> Result<()> {
-        let energies = Tensor::new(&[[1f64, 2.], [11., 12.]], &Device::Cpu)?;
-        let energies = ModalEnergies::new(energies)?;
-        let threshold =
-            energy_threshold(&energies, Coldness::new(0.5)?, 1., 0.3)?.to_vec1::<f64>()?;
-        assert!((threshold[1] - threshold[0] - 10.).abs() < 1e-9);
+        for device in devices_with(DType::F64) {
+            let energies = Tensor::new(&[[1f64, 2.], [11., 12.]], device)?;
+            let energies = ModalEnergies::new(energies)?;
+            let threshold =
+                energy_threshold(&energies, Coldness::new(0.5)?, 1., 0.3)?.to_vec1::<f64>()?;
+            assert!((threshold[1] - threshold[0] - 10.).abs() < 1e-9);
+        }
         Ok(())
     }
 
     #[test]
     fn limits_are_infinite_and_never_nan() -> Result<()> {
-        let energies = ModalEnergies::new(Tensor::new(&[[1f64, 2.]], &Device::Cpu)?)?;
-        for (coldness, gain, bias, expected) in [
-            (0., 1., 0.3, f64::INFINITY),
-            (0., 1., 0.7, f64::NEG_INFINITY),
-            (0., 1., 0.5, f64::NEG_INFINITY),
-            (0.1, 1., 0., f64::INFINITY),
-            (0.1, 0., 0., f64::NEG_INFINITY),
-        ] {
-            let threshold = energy_threshold(&energies, Coldness::new(coldness)?, gain, bias)?;
-            assert_eq!(threshold.to_vec1::<f64>()?, [expected]);
+        for device in devices_with(DType::F64) {
+            let energies = ModalEnergies::new(Tensor::new(&[[1f64, 2.]], device)?)?;
+            for (coldness, gain, bias, expected) in [
+                (0., 1., 0.3, f64::INFINITY),
+                (0., 1., 0.7, f64::NEG_INFINITY),
+                (0., 1., 0.5, f64::NEG_INFINITY),
+                (0.1, 1., 0., f64::INFINITY),
+                (0.1, 0., 0., f64::NEG_INFINITY),
+            ] {
+                let threshold = energy_threshold(&energies, Coldness::new(coldness)?, gain, bias)?;
+                assert_eq!(threshold.to_vec1::<f64>()?, [expected]);
+            }
         }
         Ok(())
     }

@@ -147,16 +147,19 @@ impl LogImportance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use emma_testkit::devices;
 
     #[test]
     fn importance_sums_to_one_at_any_coldness_and_energy() -> Result<()> {
-        let energies = Tensor::new(&[[1e6f32, 1e6 + 1., -1e6], [3., 3., 3.]], &Device::Cpu)?;
-        let energies = ModalEnergies::new(energies)?;
-        for coldness in [0., 1e-4, 0.1, 1., 1e4, 1e30] {
-            let importance = log_importance(&energies, Coldness::new(coldness)?)?.importance()?;
-            for sum in importance.sum(1)?.to_vec1::<f32>()? {
-                assert!((sum - 1.).abs() < 1e-6, "{coldness}: {sum}");
+        for device in devices() {
+            let energies = Tensor::new(&[[1e6f32, 1e6 + 1., -1e6], [3., 3., 3.]], device)?;
+            let energies = ModalEnergies::new(energies)?;
+            for coldness in [0., 1e-4, 0.1, 1., 1e4, 1e30] {
+                let importance =
+                    log_importance(&energies, Coldness::new(coldness)?)?.importance()?;
+                for sum in importance.sum(1)?.to_vec1::<f32>()? {
+                    assert!((sum - 1.).abs() < 1e-6, "{coldness}: {sum}");
+                }
             }
         }
         Ok(())

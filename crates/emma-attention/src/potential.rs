@@ -89,34 +89,39 @@ pub fn corrected_potentials(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use candle_core::{DType, Device};
+    use emma_testkit::devices_with;
 
     #[test]
     fn potentials_below_the_minimum_stay_at_e() -> Result<()> {
-        let potentials =
-            PotentialEnergies::new(Tensor::new(&[[-5f64, 1.], [-1., 3.]], &Device::Cpu)?)?;
-        let minimum = Tensor::new(&[-3f64, 1.], &Device::Cpu)?;
-        let corrected = corrected_potentials(&potentials, &minimum)?;
-        assert_eq!(
-            corrected.as_tensor().to_vec2::<f64>()?,
-            [[E, E], [2. + E, 2. + E]]
-        );
+        for device in devices_with(DType::F64) {
+            let potentials =
+                PotentialEnergies::new(Tensor::new(&[[-5f64, 1.], [-1., 3.]], device)?)?;
+            let minimum = Tensor::new(&[-3f64, 1.], device)?;
+            let corrected = corrected_potentials(&potentials, &minimum)?;
+            assert_eq!(
+                corrected.as_tensor().to_vec2::<f64>()?,
+                [[E, E], [2. + E, 2. + E]]
+            );
+        }
         Ok(())
     }
 
     #[test]
     fn an_unknown_potential_does_not_pass_for_a_clean_one() -> Result<()> {
-        let potentials = PotentialEnergies::new(Tensor::new(&[[f64::NAN, 1.]], &Device::Cpu)?)?;
-        let minimum = Tensor::new(&[-3f64, 1.], &Device::Cpu)?;
-        let corrected = corrected_potentials(&potentials, &minimum)?;
-        let values = corrected.as_tensor().to_vec2::<f64>()?;
-        assert!(values[0][0].is_nan() && values[0][1] > 2.);
+        for device in devices_with(DType::F64) {
+            let potentials = PotentialEnergies::new(Tensor::new(&[[f64::NAN, 1.]], device)?)?;
+            let minimum = Tensor::new(&[-3f64, 1.], device)?;
+            let corrected = corrected_potentials(&potentials, &minimum)?;
+            let values = corrected.as_tensor().to_vec2::<f64>()?;
+            assert!(values[0][0].is_nan() && values[0][1] > 2.);
+        }
         Ok(())
     }
 
     #[test]
     fn a_tensor_of_another_rank_is_refused() {
-        let tensor = Tensor::zeros(3, candle_core::DType::F32, &Device::Cpu).unwrap();
+        let tensor = Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap();
         assert_eq!(
             PotentialEnergies::new(tensor).unwrap_err().to_string(),
             "expected potential energies of shape [rows, modes], got [3]"

@@ -53,31 +53,34 @@ fn off_diagonal(n: usize, dtype: DType, device: &Device) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use emma_testkit::{devices, devices_with};
 
     #[test]
     fn exponents_one_and_zero_pick_either_mode() -> Result<()> {
-        let device = Device::Cpu;
-        let energies = SelfEnergies::new(Tensor::new(&[[3f64, 5.]], &device)?)?;
-        let weight = Tensor::new(&[[0f64, 2.], [-1., 0.]], &device)?;
-        let exponent = Tensor::new(&[[0.5f64, 1.], [1., 0.5]], &device)?;
-        let shared = shared_energies(&energies, &weight, &exponent)?.to_vec3::<f64>()?;
-        // e_01 = 2 · e_0 and e_10 = −1 · e_1.
-        assert!((shared[0][0][1] - 6.).abs() < 1e-12 && (shared[0][1][0] + 5.).abs() < 1e-12);
-        let exponent = Tensor::zeros((2, 2), DType::F64, &device)?;
-        let shared = shared_energies(&energies, &weight, &exponent)?.to_vec3::<f64>()?;
-        assert!((shared[0][0][1] - 10.).abs() < 1e-12 && (shared[0][1][0] + 3.).abs() < 1e-12);
+        for device in devices_with(DType::F64) {
+            let energies = SelfEnergies::new(Tensor::new(&[[3f64, 5.]], device)?)?;
+            let weight = Tensor::new(&[[0f64, 2.], [-1., 0.]], device)?;
+            let exponent = Tensor::new(&[[0.5f64, 1.], [1., 0.5]], device)?;
+            let shared = shared_energies(&energies, &weight, &exponent)?.to_vec3::<f64>()?;
+            // e_01 = 2 · e_0 and e_10 = −1 · e_1.
+            assert!((shared[0][0][1] - 6.).abs() < 1e-12 && (shared[0][1][0] + 5.).abs() < 1e-12);
+            let exponent = Tensor::zeros((2, 2), DType::F64, device)?;
+            let shared = shared_energies(&energies, &weight, &exponent)?.to_vec3::<f64>()?;
+            assert!((shared[0][0][1] - 10.).abs() < 1e-12 && (shared[0][1][0] + 3.).abs() < 1e-12);
+        }
         Ok(())
     }
 
     #[test]
     fn the_diagonal_is_ignored_however_wild() -> Result<()> {
-        let device = Device::Cpu;
-        let energies = SelfEnergies::new(Tensor::new(&[[3f32, 5.]], &device)?)?;
-        let weight = Tensor::new(&[[1e30f32, 1.], [1., -1e30]], &device)?;
-        let exponent = Tensor::new(&[[1e30f32, 0.5], [0.5, -1e30]], &device)?;
-        let shared = shared_energies(&energies, &weight, &exponent)?.to_vec3::<f32>()?;
-        assert_eq!((shared[0][0][0], shared[0][1][1]), (0., 0.));
-        assert!((shared[0][0][1] - 15f32.sqrt()).abs() < 1e-6);
+        for device in devices() {
+            let energies = SelfEnergies::new(Tensor::new(&[[3f32, 5.]], device)?)?;
+            let weight = Tensor::new(&[[1e30f32, 1.], [1., -1e30]], device)?;
+            let exponent = Tensor::new(&[[1e30f32, 0.5], [0.5, -1e30]], device)?;
+            let shared = shared_energies(&energies, &weight, &exponent)?.to_vec3::<f32>()?;
+            assert_eq!((shared[0][0][0], shared[0][1][1]), (0., 0.));
+            assert!((shared[0][0][1] - 15f32.sqrt()).abs() < 1e-6);
+        }
         Ok(())
     }
 }

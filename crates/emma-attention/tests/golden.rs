@@ -7,9 +7,10 @@ use emma_attention::{
     CapacityPenalty, Coldness, CouplingLimit, Emma, EmmaConfig, PotentialEnergies, Regularizers,
     Result, capacity, corrected_potentials, shared_energies,
 };
-use emma_energy::{SeededVarMap, softplus};
+use emma_energy::{SeededVarMap, softplus, transfer};
 use emma_testkit::golden::{self, AttentionCase};
 use emma_testkit::tolerance::{assert_close, values};
+use emma_testkit::{devices, devices_with};
 
 struct Loaded {
     emma: Emma,
@@ -19,57 +20,65 @@ struct Loaded {
     weight: Tensor,
 }
 
-fn load(case: &AttentionCase, dtype: DType) -> Result<Loaded> {
-    let device = Device::Cpu;
+fn load(case: &AttentionCase, dtype: DType, device: &Device) -> Result<Loaded> {
+    // Read on the CPU, since not every device has the vectors' f64.
+    let cpu = &Device::Cpu;
     let n_modes = case.params.self_weight.len();
     let variables = SeededVarMap::new(emma_testkit::rng(0));
     let preset = |name: &str, tensor: &Tensor| {
-        let tensor = tensor.to_dtype(dtype).unwrap();
+        let tensor = transfer(tensor, dtype, device).unwrap();
         variables.preset(name, &tensor).unwrap();
     };
-    let weight = Tensor::new(case.params.coupling_weight.clone(), &device)?;
-    let exponent = Tensor::new(case.params.coupling_exponent.clone(), &device)?;
+    let weight = Tensor::new(case.params.coupling_weight.clone(), cpu)?;
+    let exponent = Tensor::new(case.params.coupling_exponent.clone(), cpu)?;
     preset(
         "self_weight",
-        &Tensor::new(case.params.self_weight.clone(), &device)?,
+        &Tensor::new(case.params.self_weight.clone(), cpu)?,
     );
     preset(
         "self_bias",
-        &Tensor::new(case.params.self_bias.clone(), &device)?,
+        &Tensor::new(case.params.self_bias.clone(), cpu)?,
     );
     preset("coupling_weight", &weight);
     preset("coupling_exponent", &exponent);
-    preset("gain", &Tensor::new(&[case.params.gain], &device)?);
+    preset("gain", &Tensor::new(&[case.params.gain], cpu)?);
     preset(
         "attention_bias",
-        &Tensor::new(&[case.params.attention_bias], &device)?,
+        &Tensor::new(&[case.params.attention_bias], cpu)?,
     );
-    let minimum = Tensor::new(case.params.minimum_potential.clone(), &device)?;
+    let minimum = Tensor::new(case.params.minimum_potential.clone(), cpu)?;
     let config = EmmaConfig {
         n_modes,
         coldness: Coldness::new(case.params.coldness)?,
         coupling_limit: CouplingLimit::One,
         ..EmmaConfig::default()
     };
-    let emma = Emma::new(&config, &minimum, &variables.var_builder(dtype, &device))?;
-    let potentials = Tensor::new(case.potentials.clone(), &device)?.to_dtype(dtype)?;
+    let emma = Emma::new(&config, &minimum, &variables.var_builder(dtype, device))?;
+    let potentials = Tensor::new(case.potentials.clone(), cpu)?;
+    let potentials = transfer(&potentials, dtype, device)?;
     Ok(Loaded {
         emma,
         variables,
         potentials: PotentialEnergies::new(potentials)?,
-        exponent: exponent.to_dtype(dtype)?,
-        weight: weight.to_dtype(dtype)?,
+        exponent: transfer(&exponent, dtype, device)?,
+        weight: transfer(&weight, dtype, device)?,
     })
 }
 
-fn check_values(case: &AttentionCase, dtype: DType, relative: f64, absolute: f64) -> Result<()> {
-    let loaded = load(case, dtype)?;
+fn check_values(
+    case: &AttentionCase,
+    dtype: DType,
+    device: &Device,
+    relative: f64,
+    absolute: f64,
+) -> Result<()> {
+    let loaded = load(case, dtype, device)?;
     let close = |what: &str, got: &Tensor, expected: &[f64]| -> Result<()> {
         let what = format!("{} {what}", case.name);
         assert_close(&what, &values(got)?, expected, relative, absolute);
         Ok(())
     };
-    let modes = modes(case, dtype)?;
+    let modes = modes(case, dtype, device)?;
     let output = loaded.emma.forward(&modes, &loaded.potentials)?;
     let corrected = corrected_potentials(&loaded.potentials, loaded.emma.minimum_potential())?;
     let shared = shared_energies(&output.self_energies, &loaded.weight, &loaded.exponent)?;
@@ -105,18 +114,23 @@ fn check_values(case: &AttentionCase, dtype: DType, relative: f64, absolute: f64
     )
 }
 
-fn modes(case: &AttentionCase, dtype: DType) -> Result<Vec<Tensor>> {
+fn modes(case: &AttentionCase, dtype: DType, device: &Device) -> Result<Vec<Tensor>> {
     case.loss
         .modes
         .iter()
-        .map(|mode| Ok(Tensor::new(mode.clone(), &Device::Cpu)?.to_dtype(dtype)?))
+        .map(|mode| {
+            let mode = Tensor::new(mode.clone(), &Device::Cpu)?;
+            Ok(transfer(&mode, dtype, device)?)
+        })
         .collect()
 }
 
 #[test]
 fn f64_values_agree_to_a_billionth() -> Result<()> {
-    for case in &golden::load().attention {
-        check_values(case, DType::F64, 1e-9, 1e-12)?;
+    for device in devices_with(DType::F64) {
+        for case in &golden::load().attention {
+            check_values(case, DType::F64, device, 1e-9, 1e-12)?;
+        }
     }
     Ok(())
 }
@@ -125,13 +139,15 @@ fn f64_values_agree_to_a_billionth() -> Result<()> {
 /// coldness 5 cost f32 three digits, which is why the cold and the far case are looser.
 #[test]
 fn f32_values_agree_to_their_precision() -> Result<()> {
-    for case in &golden::load().attention {
-        let (relative, absolute) = match case.name.as_str() {
-            "cold" => (1e-3, 1e-3),
-            "far_outlier" => (1e-5, 1e-2),
-            _ => (2e-5, 2e-5),
-        };
-        check_values(case, DType::F32, relative, absolute)?;
+    for device in devices() {
+        for case in &golden::load().attention {
+            let (relative, absolute) = match case.name.as_str() {
+                "cold" => (1e-3, 1e-3),
+                "far_outlier" => (1e-5, 1e-2),
+                _ => (2e-5, 2e-5),
+            };
+            check_values(case, DType::F32, device, relative, absolute)?;
+        }
     }
     Ok(())
 }
@@ -146,53 +162,55 @@ fn capacities_agree() {
 
 #[test]
 fn losses_and_all_gradients_agree() -> Result<()> {
-    for case in &golden::load().attention {
-        let loaded = load(case, DType::F64)?;
-        let output = loaded
-            .emma
-            .forward(&modes(case, DType::F64)?, &loaded.potentials)?;
-        let mut x = Tensor::cat(&output.weighted_modes, 1)?;
-        for (k, layer) in case.loss.layers.iter().enumerate() {
-            let weight = Tensor::new(layer.weight.clone(), &Device::Cpu)?;
-            let bias = Tensor::new(layer.bias.clone(), &Device::Cpu)?;
-            x = x.matmul(&weight.t()?)?.broadcast_add(&bias)?;
-            if k + 1 < case.loss.layers.len() {
-                x = x.relu()?;
+    for device in devices_with(DType::F64) {
+        for case in &golden::load().attention {
+            let loaded = load(case, DType::F64, device)?;
+            let output = loaded
+                .emma
+                .forward(&modes(case, DType::F64, device)?, &loaded.potentials)?;
+            let mut x = Tensor::cat(&output.weighted_modes, 1)?;
+            for (k, layer) in case.loss.layers.iter().enumerate() {
+                let weight = Tensor::new(layer.weight.clone(), device)?;
+                let bias = Tensor::new(layer.bias.clone(), device)?;
+                x = x.matmul(&weight.t()?)?.broadcast_add(&bias)?;
+                if k + 1 < case.loss.layers.len() {
+                    x = x.relu()?;
+                }
             }
-        }
-        let logits = x.squeeze(1)?;
-        let labels = Tensor::new(case.loss.labels.clone(), &Device::Cpu)?;
-        let task = (softplus(&logits)? - (labels * &logits)?)?.mean(0)?;
-        let signs = Tensor::new(case.loss.xi.clone(), &Device::Cpu)?;
-        let regularizers = Regularizers {
-            capacity_weight: case.loss.lambda_c,
-            energy_weight: case.loss.lambda_e,
-            capacity_penalty: CapacityPenalty::GainMinusBias,
-        };
-        let penalty = regularizers
-            .penalty(&loaded.emma, &output.log_importance, Some(&signs))?
-            .expect("both weights are positive");
-        let loss = (task + penalty)?;
-        assert_close(&case.name, &values(&loss)?, &[case.loss.value], 1e-9, 1e-12);
-
-        let gradients = loss.backward()?;
-        let expected = &case.loss.grads;
-        let expected = [
-            expected.self_weight.clone(),
-            expected.self_bias.clone(),
-            expected.coupling_weight.concat(),
-            expected.coupling_exponent.concat(),
-            vec![expected.gain],
-            vec![expected.attention_bias],
-        ];
-        for (variable, expected) in loaded.variables.all_vars().iter().zip(&expected) {
-            // candle leaves out what a factor of exactly zero cuts off, as coldness 0 does.
-            let gradient = match gradients.get(variable) {
-                Some(gradient) => values(gradient)?,
-                None if case.params.coldness == 0. => vec![0.; expected.len()],
-                None => panic!("{}: a parameter without a gradient", case.name),
+            let logits = x.squeeze(1)?;
+            let labels = Tensor::new(case.loss.labels.clone(), device)?;
+            let task = (softplus(&logits)? - (labels * &logits)?)?.mean(0)?;
+            let signs = Tensor::new(case.loss.xi.clone(), device)?;
+            let regularizers = Regularizers {
+                capacity_weight: case.loss.lambda_c,
+                energy_weight: case.loss.lambda_e,
+                capacity_penalty: CapacityPenalty::GainMinusBias,
             };
-            assert_close(&case.name, &gradient, expected, 1e-6, 1e-8);
+            let penalty = regularizers
+                .penalty(&loaded.emma, &output.log_importance, Some(&signs))?
+                .expect("both weights are positive");
+            let loss = (task + penalty)?;
+            assert_close(&case.name, &values(&loss)?, &[case.loss.value], 1e-9, 1e-12);
+
+            let gradients = loss.backward()?;
+            let expected = &case.loss.grads;
+            let expected = [
+                expected.self_weight.clone(),
+                expected.self_bias.clone(),
+                expected.coupling_weight.concat(),
+                expected.coupling_exponent.concat(),
+                vec![expected.gain],
+                vec![expected.attention_bias],
+            ];
+            for (variable, expected) in loaded.variables.all_vars().iter().zip(&expected) {
+                // candle leaves out what a factor of exactly zero cuts off, as coldness 0 does.
+                let gradient = match gradients.get(variable) {
+                    Some(gradient) => values(gradient)?,
+                    None if case.params.coldness == 0. => vec![0.; expected.len()],
+                    None => panic!("{}: a parameter without a gradient", case.name),
+                };
+                assert_close(&case.name, &gradient, expected, 1e-6, 1e-8);
+            }
         }
     }
     Ok(())

@@ -3,9 +3,10 @@
 
 mod common;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use common::Fixture;
 use emma_attention::{CapacityPenalty, CouplingExponent, EmmaConfig, Regularizers, Result};
+use emma_testkit::devices_with;
 use emma_testkit::gradcheck::{assert_gradients, numeric_gradient};
 use emma_testkit::tolerance::{assert_close, values};
 use proptest::prelude::*;
@@ -40,74 +41,82 @@ proptest! {
         n_modes in 2usize..6, n_rows in 1usize..5, seed: u64,
         capacity_weight in -0.5f64..0.5, energy_weight in 0f64..0.5, gain_alone: bool,
     ) {
-        let fixture = Fixture::random(n_modes, n_rows, seed).unwrap();
-        prop_assume!(away_from_kinks(&fixture));
-        let capacity_penalty = if gain_alone {
-            CapacityPenalty::Gain
-        } else {
-            CapacityPenalty::GainMinusBias
-        };
-        let regularizers = Regularizers { capacity_weight, energy_weight, capacity_penalty };
-        let named = fixture.named_vars();
-        let named: Vec<_> = named.iter().map(|(name, var)| (*name, var)).collect();
-        assert_gradients(&named, || loss(&fixture, &regularizers), 1e-6, 1e-8).unwrap();
+        for device in devices_with(DType::F64) {
+            let fixture = Fixture::random(n_modes, n_rows, seed, device).unwrap();
+            prop_assume!(away_from_kinks(&fixture));
+            let capacity_penalty = if gain_alone {
+                CapacityPenalty::Gain
+            } else {
+                CapacityPenalty::GainMinusBias
+            };
+            let regularizers = Regularizers { capacity_weight, energy_weight, capacity_penalty };
+            let named = fixture.named_vars();
+            let named: Vec<_> = named.iter().map(|(name, var)| (*name, var)).collect();
+            assert_gradients(&named, || loss(&fixture, &regularizers), 1e-6, 1e-8).unwrap();
+        }
     }
 
     #[test]
     fn a_symmetric_exponent_has_a_symmetric_gradient(
         n_modes in 2usize..5, n_rows in 1usize..4, seed: u64,
     ) {
-        let config = EmmaConfig {
-            n_modes, coupling_exponent: CouplingExponent::Symmetric, ..EmmaConfig::default()
-        };
-        let fixture = Fixture::with(config, n_rows, seed).unwrap();
-        prop_assume!(away_from_kinks(&fixture));
-        let none = Regularizers::default();
-        let exponent = fixture.named_vars()[3].1.clone();
-        assert_gradients(&[("coupling_exponent", &exponent)], || loss(&fixture, &none), 1e-6, 1e-8)
-            .unwrap();
-        let gradients = loss(&fixture, &none).unwrap().backward().unwrap();
-        let gradient = gradients.get(&exponent).unwrap();
-        let transposed = values(&gradient.t().unwrap().contiguous().unwrap()).unwrap();
-        assert_close("transposed", &transposed, &values(gradient).unwrap(), 1e-12, 1e-15);
+        for device in devices_with(DType::F64) {
+            let config = EmmaConfig {
+                n_modes, coupling_exponent: CouplingExponent::Symmetric, ..EmmaConfig::default()
+            };
+            let fixture = Fixture::with(config, n_rows, seed, device).unwrap();
+            prop_assume!(away_from_kinks(&fixture));
+            let none = Regularizers::default();
+            let exponent = fixture.named_vars()[3].1.clone();
+            assert_gradients(&[("coupling_exponent", &exponent)], || loss(&fixture, &none), 1e-6, 1e-8)
+                .unwrap();
+            let gradients = loss(&fixture, &none).unwrap().backward().unwrap();
+            let gradient = gradients.get(&exponent).unwrap();
+            let transposed = values(&gradient.t().unwrap().contiguous().unwrap()).unwrap();
+            assert_close("transposed", &transposed, &values(gradient).unwrap(), 1e-12, 1e-15);
+        }
     }
 
     /// Networks that learn in front of EMMA get a gradient through the modes and the potentials.
     #[test]
     fn modes_and_potentials_have_gradients_too(n_modes in 2usize..5, seed: u64) {
-        let mut fixture = Fixture::random(n_modes, 3, seed).unwrap();
-        prop_assume!(away_from_kinks(&fixture));
-        let mode = candle_core::Var::from_tensor(&fixture.modes[0]).unwrap();
-        let potentials =
-            candle_core::Var::from_tensor(fixture.potentials.as_tensor()).unwrap();
-        fixture.modes[0] = mode.as_tensor().clone();
-        fixture.potentials =
-            emma_attention::PotentialEnergies::new(potentials.as_tensor().clone()).unwrap();
-        let none = Regularizers::default();
-        let named = [("mode", &mode), ("potentials", &potentials)];
-        assert_gradients(&named, || loss(&fixture, &none), 1e-6, 1e-8).unwrap();
+        for device in devices_with(DType::F64) {
+            let mut fixture = Fixture::random(n_modes, 3, seed, device).unwrap();
+            prop_assume!(away_from_kinks(&fixture));
+            let mode = candle_core::Var::from_tensor(&fixture.modes[0]).unwrap();
+            let potentials =
+                candle_core::Var::from_tensor(fixture.potentials.as_tensor()).unwrap();
+            fixture.modes[0] = mode.as_tensor().clone();
+            fixture.potentials =
+                emma_attention::PotentialEnergies::new(potentials.as_tensor().clone()).unwrap();
+            let none = Regularizers::default();
+            let named = [("mode", &mode), ("potentials", &potentials)];
+            assert_gradients(&named, || loss(&fixture, &none), 1e-6, 1e-8).unwrap();
+        }
     }
 }
 
 /// Appendix B.2 adds the two logarithms; the derivative of `e_i^γ e_j^(1−γ)` subtracts them.
 #[test]
 fn the_derivative_by_the_exponent_has_a_difference_of_logarithms() -> Result<()> {
-    let fixture = Fixture::random(2, 1, 11)?;
-    let exponent = fixture.named_vars()[3].1.clone();
-    let modal = || -> candle_core::Result<Tensor> {
-        let output = fixture.emma.forward(&fixture.modes, &fixture.potentials);
-        let output = output.map_err(candle_core::Error::wrap)?;
-        output.modal_energies.as_tensor().narrow(1, 0, 1)?.sum_all()
-    };
-    let numeric = numeric_gradient(&exponent, modal)?[1];
-    let output = fixture.emma.forward(&fixture.modes, &fixture.potentials)?;
-    let energies = values(output.self_energies.as_tensor())?;
-    let weight = values(&fixture.named_vars()[2].1)?[1];
-    let exponent = values(&exponent)?[1];
-    let shared = weight * energies[0].powf(exponent) * energies[1].powf(1. - exponent);
-    let difference = shared * (energies[0].ln() - energies[1].ln());
-    let sum = shared * (energies[0].ln() + energies[1].ln());
-    assert_close("difference", &[numeric], &[difference], 1e-8, 1e-10);
-    assert!((numeric - sum).abs() > 0.1 * numeric.abs());
+    for device in devices_with(DType::F64) {
+        let fixture = Fixture::random(2, 1, 11, device)?;
+        let exponent = fixture.named_vars()[3].1.clone();
+        let modal = || -> candle_core::Result<Tensor> {
+            let output = fixture.emma.forward(&fixture.modes, &fixture.potentials);
+            let output = output.map_err(candle_core::Error::wrap)?;
+            output.modal_energies.as_tensor().narrow(1, 0, 1)?.sum_all()
+        };
+        let numeric = numeric_gradient(&exponent, modal)?[1];
+        let output = fixture.emma.forward(&fixture.modes, &fixture.potentials)?;
+        let energies = values(output.self_energies.as_tensor())?;
+        let weight = values(&fixture.named_vars()[2].1)?[1];
+        let exponent = values(&exponent)?[1];
+        let shared = weight * energies[0].powf(exponent) * energies[1].powf(1. - exponent);
+        let difference = shared * (energies[0].ln() - energies[1].ln());
+        let sum = shared * (energies[0].ln() + energies[1].ln());
+        assert_close("difference", &[numeric], &[difference], 1e-8, 1e-10);
+        assert!((numeric - sum).abs() > 0.1 * numeric.abs());
+    }
     Ok(())
 }

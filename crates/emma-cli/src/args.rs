@@ -6,6 +6,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use emma_models::{Metric, ThresholdRule};
 
+use crate::device::DeviceChoice;
+
 /// Predictions that stay right when a sensor lies: energy-based multi-modal attention (EMMA).
 #[derive(Debug, Parser)]
 #[command(name = "emma", version, max_term_width = 100)]
@@ -22,9 +24,9 @@ pub(crate) struct GlobalArgs {
     /// Threads to compute with [default: all cores]; results do not depend on it
     #[arg(long, global = true, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) threads: Option<usize>,
-    /// Device to compute on; this version knows cpu
+    /// Device to compute on: cpu, cuda, cuda:N (card N) or metal, if this emma was built with it
     #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu")]
-    pub(crate) device: String,
+    pub(crate) device: DeviceChoice,
     /// Print no progress
     #[arg(long, global = true)]
     pub(crate) quiet: bool,

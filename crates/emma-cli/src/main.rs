@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod device;
 mod experiment3;
 mod failure;
 mod files;
@@ -14,7 +15,7 @@ mod usage;
 
 use std::process::ExitCode;
 
-use args::{Cli, Command, GlobalArgs};
+use args::{Cli, Command};
 use clap::Parser;
 use failure::{CommandResult, Failure};
 
@@ -40,21 +41,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> CommandResult<()> {
-    check_device(&cli.global)?;
     match &cli.command {
         Command::Data(args) => commands::data::run(args, &cli.global),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Experiment3(args) => commands::experiment3::run(args, &cli.global),
         Command::Score(args) => commands::score::run(args, &cli.global),
     }
-}
-
-fn check_device(global: &GlobalArgs) -> CommandResult<()> {
-    if global.device == "cpu" {
-        return Ok(());
-    }
-    Err(Failure::input(format!(
-        "--device: expected cpu, the only device of this version, got {}",
-        global.device
-    )))
 }

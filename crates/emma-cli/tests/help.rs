@@ -32,8 +32,41 @@ fn wrong_usage_is_exit_code_2() {
         place.fail(2, arguments);
     }
     let error = place.fail(2, "experiment3 --device tpu");
+    let line = error.lines().next().unwrap();
     assert_eq!(
-        error,
-        "error: --device: expected cpu, the only device of this version, got tpu\n"
+        line,
+        "error: invalid value 'tpu' for '--device <DEVICE>': expected cpu, cuda, cuda:N (N the \
+         card's number, from 0) or metal"
     );
+}
+
+/// Neither command may start anything on a device that it does not get.
+#[test]
+fn a_device_that_is_not_there_is_one_line_and_exit_code_2() {
+    let place = Place::new();
+    let commands = ["experiment3 --out out", "score --model m --data d"];
+    for (device, name, compiled_in) in [
+        ("cuda:9999", "CUDA", cfg!(feature = "cuda")),
+        ("metal", "Metal", cfg!(feature = "metal")),
+    ] {
+        for command in commands {
+            if compiled_in && device == "metal" {
+                // Where Metal is built in, it is there.
+                continue;
+            }
+            let error = place.fail(2, &format!("{command} --device {device}"));
+            let expected = if compiled_in {
+                format!("error: --device {device}: expected a {name} device that opens, got: ")
+            } else {
+                let feature = name.to_lowercase();
+                format!(
+                    "error: --device {device}: this emma was built without {name}; build it with \
+                     `cargo build --release -p emma-cli --features {feature}`\n"
+                )
+            };
+            assert!(error.starts_with(&expected), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+    assert!(!place.exists("out"));
 }

@@ -1,8 +1,9 @@
 //! What every energy estimator can do.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::error::{Error, Result};
+use crate::transfer::transfer;
 
 /// Anything that says how outlying a row of one mode is: low for likely rows, high for others.
 ///
@@ -61,10 +62,8 @@ pub fn lowest_energy(estimator: &dyn EnergyEstimator, rows: &Tensor) -> Result<f
     let mut lowest = f64::INFINITY;
     for start in (0..n_rows).step_by(ROWS_PER_CHUNK) {
         let chunk = rows.narrow(0, start, ROWS_PER_CHUNK.min(n_rows - start))?;
-        let energies = estimator
-            .energy(&chunk)?
-            .to_dtype(DType::F64)?
-            .to_vec1::<f64>()?;
+        let energies = estimator.energy(&chunk)?;
+        let energies = transfer(&energies, DType::F64, &Device::Cpu)?.to_vec1::<f64>()?;
         for (offset, &energy) in energies.iter().enumerate() {
             if !energy.is_finite() {
                 return Err(Error::NonFiniteEnergy {

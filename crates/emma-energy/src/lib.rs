@@ -43,6 +43,7 @@ pub mod row_affine;
 pub mod seeded_var_map;
 pub mod softplus;
 pub mod training;
+pub mod transfer;
 
 pub use autoencoder::{AutoencoderConfig, DenoisingAutoencoder};
 pub use calibration::{Calibrated, Calibration, Raw};
@@ -53,6 +54,7 @@ pub use row_affine::row_affine;
 pub use seeded_var_map::SeededVarMap;
 pub use softplus::softplus;
 pub use training::{AutoencoderTraining, denoising_loss, train_autoencoder};
+pub use transfer::transfer;
 
 #[cfg(test)]
 mod tests {

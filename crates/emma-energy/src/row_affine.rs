@@ -211,18 +211,21 @@ fn affine_rows<T: WithDType>(
 mod tests {
     use super::*;
     use candle_core::{Device, Var};
+    use emma_testkit::{devices, devices_with};
 
     #[test]
     fn a_small_case_worked_by_hand() -> Result<()> {
-        let device = Device::Cpu;
-        let rows = Tensor::new(&[[1f64, 2.], [3., 4.], [0., -1.]], &device)?;
-        let weight = Tensor::new(&[[1f64, 10.]], &device)?;
-        let bias = Tensor::new(&[0.5f64], &device)?;
-        let result = row_affine(&rows, &weight, &bias)?;
-        assert_eq!(result.to_vec2::<f64>()?, [[21.5], [43.5], [-9.5]]);
+        for device in devices_with(DType::F64) {
+            let rows = Tensor::new(&[[1f64, 2.], [3., 4.], [0., -1.]], device)?;
+            let weight = Tensor::new(&[[1f64, 10.]], device)?;
+            let bias = Tensor::new(&[0.5f64], device)?;
+            let result = row_affine(&rows, &weight, &bias)?;
+            assert_eq!(result.to_vec2::<f64>()?, [[21.5], [43.5], [-9.5]]);
+        }
         Ok(())
     }
 
+    /// On the CPU: candle starts no CUDA kernel on nothing, which is an error there.
     #[test]
     fn zero_rows_give_zero_rows() -> Result<()> {
         let device = Device::Cpu;
@@ -239,15 +242,17 @@ mod tests {
 
     #[test]
     fn views_count_by_their_shape_and_not_by_their_storage() -> Result<()> {
-        let device = Device::Cpu;
-        let rows = Tensor::new(&[[9f32, 9.], [1., 2.], [3., 4.]], &device)?.narrow(0, 1, 2)?;
-        let weight = Tensor::new(&[[1f32, 0.], [0., 2.]], &device)?;
-        let bias = Tensor::zeros(2, DType::F32, &device)?;
-        let result = row_affine(&rows.t()?, &weight, &bias)?;
-        assert_eq!(result.to_vec2::<f32>()?, [[1., 6.], [2., 8.]]);
+        for device in devices() {
+            let rows = Tensor::new(&[[9f32, 9.], [1., 2.], [3., 4.]], device)?.narrow(0, 1, 2)?;
+            let weight = Tensor::new(&[[1f32, 0.], [0., 2.]], device)?;
+            let bias = Tensor::zeros(2, DType::F32, device)?;
+            let result = row_affine(&rows.t()?, &weight, &bias)?;
+            assert_eq!(result.to_vec2::<f32>()?, [[1., 6.], [2., 8.]]);
+        }
         Ok(())
     }
 
+    /// On the CPU: elsewhere the message is the matrix product's own.
     #[test]
     fn shapes_that_do_not_fit_are_an_error() -> Result<()> {
         let device = Device::Cpu;
@@ -262,34 +267,35 @@ mod tests {
     /// Both sides of the size from which a general matrix product is used.
     #[test]
     fn gradients_equal_those_of_a_matrix_product() -> Result<()> {
-        let device = Device::Cpu;
-        for (n, inputs, outputs) in [(2, 3, 2), (1, 1, 1), (33, 70, 41)] {
-            let fill = |shape: (usize, usize), phase: f64| {
-                let values: Vec<f64> = (0..shape.0 * shape.1)
-                    .map(|i| (i as f64 + phase).sin())
-                    .collect();
-                Var::from_vec(values, shape, &device)
-            };
-            let rows = fill((n, inputs), 0.)?;
-            let weight = fill((outputs, inputs), 1.)?;
-            let bias = Var::from_tensor(&fill((1, outputs), 2.)?.squeeze(0)?)?;
-            let ours = row_affine(&rows, &weight, &bias)?
-                .sqr()?
-                .sum_all()?
-                .backward()?;
-            let theirs = rows
-                .matmul(&weight.t()?)?
-                .broadcast_add(&bias)?
-                .sqr()?
-                .sum_all()?
-                .backward()?;
-            for var in [&rows, &weight, &bias] {
-                let difference = (ours.get(var).unwrap() - theirs.get(var).unwrap())?
-                    .abs()?
-                    .flatten_all()?
-                    .max(0)?
-                    .to_scalar::<f64>()?;
-                assert!(difference < 1e-9, "{n} {inputs} {outputs}: {difference}");
+        for device in devices_with(DType::F64) {
+            for (n, inputs, outputs) in [(2, 3, 2), (1, 1, 1), (33, 70, 41)] {
+                let fill = |shape: (usize, usize), phase: f64| {
+                    let values: Vec<f64> = (0..shape.0 * shape.1)
+                        .map(|i| (i as f64 + phase).sin())
+                        .collect();
+                    Var::from_vec(values, shape, device)
+                };
+                let rows = fill((n, inputs), 0.)?;
+                let weight = fill((outputs, inputs), 1.)?;
+                let bias = Var::from_tensor(&fill((1, outputs), 2.)?.squeeze(0)?)?;
+                let ours = row_affine(&rows, &weight, &bias)?
+                    .sqr()?
+                    .sum_all()?
+                    .backward()?;
+                let theirs = rows
+                    .matmul(&weight.t()?)?
+                    .broadcast_add(&bias)?
+                    .sqr()?
+                    .sum_all()?
+                    .backward()?;
+                for var in [&rows, &weight, &bias] {
+                    let difference = (ours.get(var).unwrap() - theirs.get(var).unwrap())?
+                        .abs()?
+                        .flatten_all()?
+                        .max(0)?
+                        .to_scalar::<f64>()?;
+                    assert!(difference < 1e-9, "{n} {inputs} {outputs}: {difference}");
+                }
             }
         }
         Ok(())

@@ -12,6 +12,7 @@ use rand::{Rng, RngCore};
 use rand_distr::Normal;
 
 use crate::error::{Error, Result};
+use crate::transfer::transfer;
 
 /// Variables by path, drawn on first use from a seeded generator; candle's `VarMap`, repeatable.
 ///
@@ -102,6 +103,8 @@ impl SeededVarMap {
 
     /// Gives a variable its first value, instead of a draw, before a module asks for it.
     ///
+    /// The variable lives on the value's device and has its type.
+    ///
     /// # Errors
     /// Candle's, if the path exists with another shape or type.
     pub fn preset(&self, name: &str, value: &Tensor) -> Result<()> {
@@ -166,10 +169,18 @@ impl SimpleBackend for SeededVarMap {
                     var.shape()
                 )
             }
+            if !var.device().same_device(device) {
+                candle_core::bail!(
+                    "{name}: expected a variable on {:?}, it is on {:?}",
+                    device.location(),
+                    var.device().location()
+                )
+            }
             return Ok(var.as_tensor().clone());
         }
         let values = draw(init, &shape, &mut inner.generator)?;
-        let tensor = Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?;
+        let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
+        let tensor = transfer(&tensor, dtype, device)?;
         let var = Var::from_tensor(&tensor)?;
         inner.insert(name, var.clone());
         Ok(var.into_inner())
@@ -182,7 +193,7 @@ impl SimpleBackend for SeededVarMap {
         device: &Device,
     ) -> candle_core::Result<Tensor> {
         match self.lock().get(name) {
-            Some(var) => var.as_tensor().to_dtype(dtype)?.to_device(device),
+            Some(var) => transfer(var, dtype, device),
             None => candle_core::bail!("no variable {name}, and no shape to draw it with"),
         }
     }
@@ -227,6 +238,7 @@ fn draw(init: Init, shape: &Shape, generator: &mut impl Rng) -> candle_core::Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use emma_testkit::devices;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
@@ -234,15 +246,19 @@ mod tests {
         SeededVarMap::new(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    fn first_values(seed: u64) -> candle_core::Result<Vec<Vec<f32>>> {
-        let vb = map(seed).var_builder(DType::F32, &Device::Cpu);
+    fn first_values(seed: u64, device: &Device) -> candle_core::Result<Vec<Vec<f32>>> {
+        let vb = map(seed).var_builder(DType::F32, device);
         candle_nn::linear(3, 2, vb)?.weight().to_vec2()
     }
 
     #[test]
     fn a_seed_repeats_and_another_differs() -> candle_core::Result<()> {
-        assert_eq!(first_values(1)?, first_values(1)?);
-        assert_ne!(first_values(1)?, first_values(2)?);
+        let on_cpu = first_values(1, &Device::Cpu)?;
+        for device in devices() {
+            // Drawn on the CPU, so that a seed starts every device from the same values.
+            assert_eq!(first_values(1, device)?, on_cpu);
+            assert_ne!(first_values(2, device)?, on_cpu);
+        }
         Ok(())
     }
 
@@ -275,32 +291,52 @@ mod tests {
 
     #[test]
     fn restoring_a_snapshot_undoes_training() -> Result<()> {
-        let variables = map(4);
-        let vb = variables.var_builder(DType::F32, &Device::Cpu);
-        let tensor = vb.get_with_hints(3, "a", Init::Const(1.))?;
-        let before = variables.snapshot()?;
-        variables.all_vars()[0].set(&Tensor::new(&[5f32, 6., 7.], &Device::Cpu)?)?;
-        assert_eq!(tensor.to_vec1::<f32>()?, [5., 6., 7.]);
-        variables.restore(&before)?;
-        assert_eq!(tensor.to_vec1::<f32>()?, [1., 1., 1.]);
-        let error = variables.restore(&BTreeMap::new()).unwrap_err();
-        assert_eq!(error.to_string(), "no value for variable a");
+        for device in devices() {
+            let variables = map(4);
+            let vb = variables.var_builder(DType::F32, device);
+            let tensor = vb.get_with_hints(3, "a", Init::Const(1.))?;
+            let before = variables.snapshot()?;
+            variables.all_vars()[0].set(&Tensor::new(&[5f32, 6., 7.], device)?)?;
+            assert_eq!(tensor.to_vec1::<f32>()?, [5., 6., 7.]);
+            variables.restore(&before)?;
+            assert_eq!(tensor.to_vec1::<f32>()?, [1., 1., 1.]);
+            let error = variables.restore(&BTreeMap::new()).unwrap_err();
+            assert_eq!(error.to_string(), "no value for variable a");
+        }
         Ok(())
     }
 
     #[test]
     fn a_preset_value_is_copied_and_found_by_its_path() -> Result<()> {
-        let variables = map(5);
-        let start = Var::new(&[1f32, 2.], &Device::Cpu)?;
-        variables.preset("layer.weight", &start)?;
-        start.set(&Tensor::new(&[9f32, 9.], &Device::Cpu)?)?;
-        let vb = variables.var_builder(DType::F32, &Device::Cpu);
-        assert_eq!(vb.pp("layer").get(2, "weight")?.to_vec1::<f32>()?, [1., 2.]);
-        let error = vb.pp("layer").get(3, "weight").unwrap_err().to_string();
-        assert!(
-            error.contains("layer.weight: expected shape [3]"),
-            "{error}"
-        );
+        for device in devices() {
+            let variables = map(5);
+            let start = Var::new(&[1f32, 2.], device)?;
+            variables.preset("layer.weight", &start)?;
+            start.set(&Tensor::new(&[9f32, 9.], device)?)?;
+            let vb = variables.var_builder(DType::F32, device);
+            assert_eq!(vb.pp("layer").get(2, "weight")?.to_vec1::<f32>()?, [1., 2.]);
+            let error = vb.pp("layer").get(3, "weight").unwrap_err().to_string();
+            assert!(
+                error.contains("layer.weight: expected shape [3]"),
+                "{error}"
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_variable_of_another_device_is_named_with_both() -> Result<()> {
+        for device in devices().iter().filter(|device| !device.is_cpu()) {
+            let variables = map(6);
+            variables.preset("a", &Tensor::new(&[1f32], &Device::Cpu)?)?;
+            let vb = variables.var_builder(DType::F32, device);
+            let error = vb.get(1, "a").unwrap_err().to_string();
+            let expected = format!(
+                "a: expected a variable on {:?}, it is on Cpu",
+                device.location()
+            );
+            assert!(error.starts_with(&expected), "{error}");
+        }
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Stage one: training a denoising autoencoder on clean rows.
 
-use candle_core::{D, Tensor};
+use candle_core::{D, Device, Tensor};
 use candle_nn::Optimizer;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -10,6 +10,7 @@ use crate::autoencoder::DenoisingAutoencoder;
 use crate::error::{Error, Result, check_setting};
 use crate::optimization::{adam, mini_batches, shuffled_rows};
 use crate::seeded_var_map::SeededVarMap;
+use crate::transfer::{scalar, transfer};
 
 /// How a [`DenoisingAutoencoder`] is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -123,7 +124,7 @@ pub fn train_autoencoder(
                 &corrupted.narrow(0, start, length)?,
             )?;
             optimizer.backward_step(&loss)?;
-            total += loss.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()? * length as f64;
+            total += scalar(&loss)? * length as f64;
         }
         epoch_losses.push(total / n_rows as f64);
     }
@@ -135,6 +136,7 @@ fn add_gaussian_noise(rows: &Tensor, std: f64, rng: &mut impl Rng) -> Result<Ten
         .sample_iter(&mut *rng)
         .take(rows.elem_count())
         .collect();
-    let noise = Tensor::from_vec(noise, rows.shape(), rows.device())?.to_dtype(rows.dtype())?;
+    let noise = Tensor::from_vec(noise, rows.shape(), &Device::Cpu)?;
+    let noise = transfer(&noise, rows.dtype(), rows.device())?;
     Ok((rows + (noise * std)?)?)
 }

@@ -9,6 +9,7 @@ use emma_energy::{
 };
 use emma_testkit::gradcheck::assert_gradients;
 use emma_testkit::tolerance::{assert_close, values};
+use emma_testkit::{devices, devices_with};
 use proptest::prelude::*;
 use rand::Rng;
 
@@ -17,22 +18,23 @@ fn build(
     n_hidden: usize,
     seed: u64,
     dtype: DType,
+    device: &Device,
 ) -> Result<(DenoisingAutoencoder, SeededVarMap)> {
     let variables = SeededVarMap::new(emma_testkit::rng(seed));
     let config = AutoencoderConfig {
         n_features,
         n_hidden,
     };
-    let vb = variables.var_builder(dtype, &Device::Cpu);
+    let vb = variables.var_builder(dtype, device);
     Ok((DenoisingAutoencoder::new(&config, &vb)?, variables))
 }
 
-fn rows(n: usize, n_features: usize, seed: u64, scale: f64) -> Result<Tensor> {
+fn rows(n: usize, n_features: usize, seed: u64, scale: f64, device: &Device) -> Result<Tensor> {
     let mut rng = emma_testkit::rng(seed);
     let values: Vec<f64> = (0..n * n_features)
         .map(|_| rng.random_range(-scale..scale))
         .collect();
-    Ok(Tensor::from_vec(values, (n, n_features), &Device::Cpu)?)
+    Ok(Tensor::from_vec(values, (n, n_features), device)?)
 }
 
 proptest! {
@@ -42,31 +44,35 @@ proptest! {
     fn the_gradient_of_the_potential_is_the_row_minus_its_reconstruction(
         n_features in 1usize..6, n_hidden in 1usize..10, seed: u64,
     ) {
-        let (autoencoder, _) = build(n_features, n_hidden, seed, DType::F64).unwrap();
-        let x = Var::from_tensor(&rows(3, n_features, seed, 3.).unwrap()).unwrap();
-        let gradients = potential_energy(&autoencoder, &x).unwrap().sum_all().unwrap()
-            .backward().unwrap();
-        let expected = (x.as_tensor() - autoencoder.reconstruct(&x).unwrap()).unwrap();
-        assert_close(
-            "gradient", &values(gradients.get(&x).unwrap()).unwrap(),
-            &values(&expected).unwrap(), 1e-10, 1e-10,
-        );
+        for device in devices_with(DType::F64) {
+            let (autoencoder, _) = build(n_features, n_hidden, seed, DType::F64, device).unwrap();
+            let x = Var::from_tensor(&rows(3, n_features, seed, 3., device).unwrap()).unwrap();
+            let gradients = potential_energy(&autoencoder, &x).unwrap().sum_all().unwrap()
+                .backward().unwrap();
+            let expected = (x.as_tensor() - autoencoder.reconstruct(&x).unwrap()).unwrap();
+            assert_close(
+                "gradient", &values(gradients.get(&x).unwrap()).unwrap(),
+                &values(&expected).unwrap(), 1e-10, 1e-10,
+            );
+        }
     }
 
     #[test]
     fn the_jacobian_of_the_reconstruction_is_symmetric(
         n_features in 2usize..6, n_hidden in 1usize..10, seed: u64,
     ) {
-        let (autoencoder, _) = build(n_features, n_hidden, seed, DType::F64).unwrap();
-        let x = Var::from_tensor(&rows(1, n_features, seed, 3.).unwrap()).unwrap();
-        let jacobian: Vec<Vec<f64>> = (0..n_features).map(|output| {
-            let component = autoencoder.reconstruct(&x).unwrap().narrow(1, output, 1).unwrap();
-            let gradients = component.sum_all().unwrap().backward().unwrap();
-            values(gradients.get(&x).unwrap()).unwrap()
-        }).collect();
-        for (i, row) in jacobian.iter().enumerate() {
-            for (j, &value) in row.iter().enumerate() {
-                prop_assert!((value - jacobian[j][i]).abs() < 1e-12);
+        for device in devices_with(DType::F64) {
+            let (autoencoder, _) = build(n_features, n_hidden, seed, DType::F64, device).unwrap();
+            let x = Var::from_tensor(&rows(1, n_features, seed, 3., device).unwrap()).unwrap();
+            let jacobian: Vec<Vec<f64>> = (0..n_features).map(|output| {
+                let component = autoencoder.reconstruct(&x).unwrap().narrow(1, output, 1).unwrap();
+                let gradients = component.sum_all().unwrap().backward().unwrap();
+                values(gradients.get(&x).unwrap()).unwrap()
+            }).collect();
+            for (i, row) in jacobian.iter().enumerate() {
+                for (j, &value) in row.iter().enumerate() {
+                    prop_assert!((value - jacobian[j][i]).abs() < 1e-12);
+                }
             }
         }
     }
@@ -75,27 +81,31 @@ proptest! {
     fn every_parameter_has_the_gradient_of_central_differences(
         n_features in 1usize..5, n_hidden in 1usize..6, n in 1usize..5, seed: u64,
     ) {
-        let (autoencoder, variables) = build(n_features, n_hidden, seed, DType::F64).unwrap();
-        let clean = rows(n, n_features, seed, 2.).unwrap();
-        let corrupted = (&clean + rows(n, n_features, seed ^ 1, 0.1).unwrap()).unwrap();
-        let vars = variables.all_vars();
-        let named = [("weight", &vars[0]), ("encoder_bias", &vars[1]), ("decoder_bias", &vars[2])];
-        let loss = || denoising_loss(&autoencoder, &clean, &corrupted)
-            .map_err(candle_core::Error::wrap);
-        assert_gradients(&named, loss, 1e-7, 1e-8).unwrap();
-        let energy = || potential_energy(&autoencoder, &clean)
-            .map_err(candle_core::Error::wrap)?.sum_all();
-        assert_gradients(&named, energy, 1e-7, 1e-8).unwrap();
+        for device in devices_with(DType::F64) {
+            let (autoencoder, variables) = build(n_features, n_hidden, seed, DType::F64, device).unwrap();
+            let clean = rows(n, n_features, seed, 2., device).unwrap();
+            let corrupted = (&clean + rows(n, n_features, seed ^ 1, 0.1, device).unwrap()).unwrap();
+            let vars = variables.all_vars();
+            let named = [("weight", &vars[0]), ("encoder_bias", &vars[1]), ("decoder_bias", &vars[2])];
+            let loss = || denoising_loss(&autoencoder, &clean, &corrupted)
+                .map_err(candle_core::Error::wrap);
+            assert_gradients(&named, loss, 1e-7, 1e-8).unwrap();
+            let energy = || potential_energy(&autoencoder, &clean)
+                .map_err(candle_core::Error::wrap)?.sum_all();
+            assert_gradients(&named, energy, 1e-7, 1e-8).unwrap();
+        }
     }
 
+    /// On the CPU alone, whose products add in one order.
     #[test]
     fn a_row_alone_scores_bitwise_as_in_any_batch(
         n_features in 1usize..40, n_hidden in 1usize..70, n in 1usize..50, seed: u64,
         wide in any::<bool>(),
     ) {
+        let device = &Device::Cpu;
         let dtype = if wide { DType::F64 } else { DType::F32 };
-        let (autoencoder, _) = build(n_features, n_hidden, seed, dtype).unwrap();
-        let batch = rows(n, n_features, seed, 50.).unwrap().to_dtype(dtype).unwrap();
+        let (autoencoder, _) = build(n_features, n_hidden, seed, dtype, device).unwrap();
+        let batch = rows(n, n_features, seed, 50., device).unwrap().to_dtype(dtype).unwrap();
         let estimators: [Box<dyn EnergyEstimator>; 2] = [
             Box::new(PotentialEnergy(autoencoder.clone())),
             Box::new(ReconstructionError(autoencoder)),
@@ -113,34 +123,40 @@ proptest! {
     fn permuting_features_with_their_parameters_changes_nothing(
         n_features in 2usize..6, n_hidden in 1usize..8, seed: u64,
     ) {
-        let (autoencoder, variables) = build(n_features, n_hidden, seed, DType::F64).unwrap();
-        let x = rows(4, n_features, seed, 3.).unwrap();
-        let reversed: Vec<u32> = (0..n_features as u32).rev().collect();
-        let reversed = Tensor::new(reversed, &Device::Cpu).unwrap();
-        let before = values(&potential_energy(&autoencoder, &x).unwrap()).unwrap();
-        let vars = variables.all_vars();
-        vars[0].set(&vars[0].as_detached_tensor().index_select(&reversed, 1).unwrap()).unwrap();
-        vars[2].set(&vars[2].as_detached_tensor().index_select(&reversed, 0).unwrap()).unwrap();
-        let x = x.index_select(&reversed, 1).unwrap();
-        let after = values(&potential_energy(&autoencoder, &x).unwrap()).unwrap();
-        assert_close("potential", &after, &before, 1e-12, 1e-12);
+        for device in devices_with(DType::F64) {
+            let (autoencoder, variables) = build(n_features, n_hidden, seed, DType::F64, device).unwrap();
+            let x = rows(4, n_features, seed, 3., device).unwrap();
+            let reversed: Vec<u32> = (0..n_features as u32).rev().collect();
+            let reversed = Tensor::new(reversed, device).unwrap();
+            let before = values(&potential_energy(&autoencoder, &x).unwrap()).unwrap();
+            let vars = variables.all_vars();
+            vars[0].set(&vars[0].as_detached_tensor().index_select(&reversed, 1).unwrap()).unwrap();
+            vars[2].set(&vars[2].as_detached_tensor().index_select(&reversed, 0).unwrap()).unwrap();
+            let x = x.index_select(&reversed, 1).unwrap();
+            let after = values(&potential_energy(&autoencoder, &x).unwrap()).unwrap();
+            assert_close("potential", &after, &before, 1e-12, 1e-12);
+        }
     }
 }
 
 #[test]
 fn extreme_rows_have_finite_energies_in_f32() -> Result<()> {
-    let (autoencoder, _) = build(3, 5, 1, DType::F32)?;
-    let x = Tensor::new(&[[1e18f32, -1e18, 0.], [0., 0., 0.]], &Device::Cpu)?;
-    for energy in values(&potential_energy(&autoencoder, &x)?)? {
-        assert!(energy.is_finite(), "{energy}");
+    for device in devices() {
+        let (autoencoder, _) = build(3, 5, 1, DType::F32, device)?;
+        let x = Tensor::new(&[[1e18f32, -1e18, 0.], [0., 0., 0.]], device)?;
+        for energy in values(&potential_energy(&autoencoder, &x)?)? {
+            assert!(energy.is_finite(), "{energy}");
+        }
     }
     Ok(())
 }
 
+/// On the CPU: candle starts no CUDA kernel on nothing, which is an error there.
 #[test]
 fn no_rows_have_no_energies() -> Result<()> {
-    let (autoencoder, _) = build(3, 5, 1, DType::F32)?;
-    let none = Tensor::zeros((0, 3), DType::F32, &Device::Cpu)?;
+    let device = &Device::Cpu;
+    let (autoencoder, _) = build(3, 5, 1, DType::F32, device)?;
+    let none = Tensor::zeros((0, 3), DType::F32, device)?;
     assert_eq!(potential_energy(&autoencoder, &none)?.dims(), [0]);
     let error = lowest_energy(&PotentialEnergy(autoencoder), &none).unwrap_err();
     assert_eq!(
@@ -152,130 +168,144 @@ fn no_rows_have_no_energies() -> Result<()> {
 
 #[test]
 fn the_lowest_energy_is_found_in_any_chunk() -> Result<()> {
-    struct First;
-    impl EnergyEstimator for First {
-        fn n_features(&self) -> usize {
-            1
+    for device in devices_with(DType::F64) {
+        struct First;
+        impl EnergyEstimator for First {
+            fn n_features(&self) -> usize {
+                1
+            }
+            fn energy(&self, rows: &Tensor) -> Result<Tensor> {
+                Ok(rows.squeeze(1)?)
+            }
         }
-        fn energy(&self, rows: &Tensor) -> Result<Tensor> {
-            Ok(rows.squeeze(1)?)
+        for lowest in [0usize, 4095, 4096, 8191, 8192, 8999] {
+            let mut energies = vec![1f64; 9000];
+            energies[lowest] = -2.;
+            let x = Tensor::from_vec(energies, (9000, 1), device)?;
+            assert!((lowest_energy(&First, &x)? + 2.).abs() < 1e-12, "{lowest}");
         }
-    }
-    for lowest in [0usize, 4095, 4096, 8191, 8192, 8999] {
-        let mut energies = vec![1f64; 9000];
-        energies[lowest] = -2.;
-        let x = Tensor::from_vec(energies, (9000, 1), &Device::Cpu)?;
-        assert!((lowest_energy(&First, &x)? + 2.).abs() < 1e-12, "{lowest}");
     }
     Ok(())
 }
 
 #[test]
 fn an_energy_that_is_not_a_number_is_named_with_its_row() -> Result<()> {
-    let (autoencoder, _) = build(2, 3, 1, DType::F64)?;
-    let x = Tensor::new(&[[0f64, 0.], [f64::NAN, 1.]], &Device::Cpu)?;
-    let error = lowest_energy(&PotentialEnergy(autoencoder), &x).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "expected finite energies, got NaN in row 1"
-    );
+    for device in devices_with(DType::F64) {
+        let (autoencoder, _) = build(2, 3, 1, DType::F64, device)?;
+        let x = Tensor::new(&[[0f64, 0.], [f64::NAN, 1.]], device)?;
+        let error = lowest_energy(&PotentialEnergy(autoencoder), &x).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "expected finite energies, got NaN in row 1"
+        );
+    }
     Ok(())
 }
 
 #[test]
 fn rows_of_another_width_are_refused() -> Result<()> {
-    let (autoencoder, _) = build(2, 3, 1, DType::F64)?;
-    let error = potential_energy(&autoencoder, &rows(2, 3, 1, 1.)?).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "expected rows with 2 features, got a tensor of shape [2, 3]"
-    );
+    for device in devices_with(DType::F64) {
+        let (autoencoder, _) = build(2, 3, 1, DType::F64, device)?;
+        let error = potential_energy(&autoencoder, &rows(2, 3, 1, 1., device)?).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "expected rows with 2 features, got a tensor of shape [2, 3]"
+        );
+    }
     Ok(())
 }
 
 /// Any estimator and any calibration plug in.
 #[test]
 fn a_calibration_of_ones_own_keeps_the_order_of_rows() -> Result<()> {
-    struct Logarithm {
-        lowest: f64,
-    }
-    impl Calibration for Logarithm {
-        fn calibrate(&self, energies: &Tensor) -> Result<Tensor> {
-            Ok(((energies - self.lowest)?.relu()? + 1.)?.log()?)
+    for device in devices_with(DType::F64) {
+        struct Logarithm {
+            lowest: f64,
         }
+        impl Calibration for Logarithm {
+            fn calibrate(&self, energies: &Tensor) -> Result<Tensor> {
+                Ok(((energies - self.lowest)?.relu()? + 1.)?.log()?)
+            }
+        }
+        let (autoencoder, _) = build(2, 8, 1, DType::F64, device)?;
+        let x = rows(50, 2, 3, 4., device)?;
+        let raw = Calibrated {
+            estimator: PotentialEnergy(autoencoder.clone()),
+            calibration: Raw,
+        };
+        let lowest = lowest_energy(&raw, &x)?;
+        let calibrated = Calibrated {
+            estimator: PotentialEnergy(autoencoder),
+            calibration: Logarithm { lowest },
+        };
+        let order = |energies: Vec<f64>| {
+            let mut order: Vec<usize> = (0..energies.len()).collect();
+            order.sort_by(|&a, &b| energies[a].total_cmp(&energies[b]));
+            order
+        };
+        assert_eq!(
+            order(values(&raw.energy(&x)?)?),
+            order(values(&calibrated.energy(&x)?)?)
+        );
     }
-    let (autoencoder, _) = build(2, 8, 1, DType::F64)?;
-    let x = rows(50, 2, 3, 4.)?;
-    let raw = Calibrated {
-        estimator: PotentialEnergy(autoencoder.clone()),
-        calibration: Raw,
-    };
-    let lowest = lowest_energy(&raw, &x)?;
-    let calibrated = Calibrated {
-        estimator: PotentialEnergy(autoencoder),
-        calibration: Logarithm { lowest },
-    };
-    let order = |energies: Vec<f64>| {
-        let mut order: Vec<usize> = (0..energies.len()).collect();
-        order.sort_by(|&a, &b| energies[a].total_cmp(&energies[b]));
-        order
-    };
-    assert_eq!(
-        order(values(&raw.energy(&x)?)?),
-        order(values(&calibrated.energy(&x)?)?)
-    );
     Ok(())
 }
 
 /// Eq. 4.1 compares the reconstruction of the corrupted row with the clean row.
 #[test]
 fn the_denoising_loss_is_the_mean_distance_from_the_clean_row() -> Result<()> {
-    let (autoencoder, _) = build(2, 8, 1, DType::F64)?;
-    let clean = rows(5, 2, 3, 2.)?;
-    let corrupted = rows(5, 2, 4, 2.)?;
-    let reconstruction = values(&autoencoder.reconstruct(&corrupted)?)?;
-    let squares = reconstruction.iter().zip(values(&clean)?);
-    let expected: f64 = squares.map(|(r, x)| (r - x).powi(2)).sum::<f64>() / 5.;
-    let loss = denoising_loss(&autoencoder, &clean, &corrupted)?;
-    assert_close("loss", &values(&loss)?, &[expected], 1e-12, 0.);
+    for device in devices_with(DType::F64) {
+        let (autoencoder, _) = build(2, 8, 1, DType::F64, device)?;
+        let clean = rows(5, 2, 3, 2., device)?;
+        let corrupted = rows(5, 2, 4, 2., device)?;
+        let reconstruction = values(&autoencoder.reconstruct(&corrupted)?)?;
+        let squares = reconstruction.iter().zip(values(&clean)?);
+        let expected: f64 = squares.map(|(r, x)| (r - x).powi(2)).sum::<f64>() / 5.;
+        let loss = denoising_loss(&autoencoder, &clean, &corrupted)?;
+        assert_close("loss", &values(&loss)?, &[expected], 1e-12, 0.);
+    }
     Ok(())
 }
 
 #[test]
 fn training_learns_to_point_back_to_the_data() -> Result<()> {
-    let (autoencoder, variables) = build(2, 8, 1, DType::F32)?;
-    let mut rng = emma_testkit::rng(5);
-    let line: Vec<f32> = (0..400)
-        .flat_map(|_| [rng.random_range(-1f32..1.); 2])
-        .collect();
-    let line = Tensor::from_vec(line, (400, 2), &Device::Cpu)?;
-    let settings = AutoencoderTraining {
-        n_epochs: 60,
-        batch_size: 32,
-        learning_rate: 5e-3,
-        noise_std: 0.2,
-    };
-    let losses = train_autoencoder(&autoencoder, &variables, &line, &settings, &mut rng)?;
-    assert_eq!(losses.len(), 60);
-    assert!(losses[59] < 0.1 * losses[0], "{losses:?}");
-    let probes = Tensor::new(&[[0.5f32, 0.5], [0.5, -0.5], [-0.7, 0.9]], &Device::Cpu)?;
-    let energies = values(&potential_energy(&autoencoder, &probes)?)?;
-    assert!(
-        energies[0] < energies[1] && energies[0] < energies[2],
-        "{energies:?}"
-    );
+    for device in devices() {
+        let (autoencoder, variables) = build(2, 8, 1, DType::F32, device)?;
+        let mut rng = emma_testkit::rng(5);
+        let line: Vec<f32> = (0..400)
+            .flat_map(|_| [rng.random_range(-1f32..1.); 2])
+            .collect();
+        let line = Tensor::from_vec(line, (400, 2), device)?;
+        let settings = AutoencoderTraining {
+            n_epochs: 60,
+            batch_size: 32,
+            learning_rate: 5e-3,
+            noise_std: 0.2,
+        };
+        let losses = train_autoencoder(&autoencoder, &variables, &line, &settings, &mut rng)?;
+        assert_eq!(losses.len(), 60);
+        assert!(losses[59] < 0.1 * losses[0], "{losses:?}");
+        let probes = Tensor::new(&[[0.5f32, 0.5], [0.5, -0.5], [-0.7, 0.9]], device)?;
+        let energies = values(&potential_energy(&autoencoder, &probes)?)?;
+        assert!(
+            energies[0] < energies[1] && energies[0] < energies[2],
+            "{energies:?}"
+        );
+    }
     Ok(())
 }
 
+/// On the CPU, the only device that promises it.
 #[test]
 fn training_repeats_bit_for_bit() -> Result<()> {
+    let device = &Device::Cpu;
     let train = || -> Result<Vec<u64>> {
-        let (autoencoder, variables) = build(3, 5, 1, DType::F32)?;
+        let (autoencoder, variables) = build(3, 5, 1, DType::F32, device)?;
         let settings = AutoencoderTraining {
             n_epochs: 2,
             ..AutoencoderTraining::default()
         };
-        let x = rows(100, 3, 2, 1.)?.to_dtype(DType::F32)?;
+        let x = rows(100, 3, 2, 1., device)?.to_dtype(DType::F32)?;
         let mut rng = emma_testkit::rng(9);
         train_autoencoder(&autoencoder, &variables, &x, &settings, &mut rng)?;
         let weights = values(autoencoder.weight())?;
@@ -285,10 +315,12 @@ fn training_repeats_bit_for_bit() -> Result<()> {
     Ok(())
 }
 
+/// Settings are checked before any device is used.
 #[test]
 fn settings_out_of_range_are_named() -> Result<()> {
-    let (autoencoder, variables) = build(3, 5, 1, DType::F32)?;
-    let x = rows(10, 3, 2, 1.)?.to_dtype(DType::F32)?;
+    let device = &Device::Cpu;
+    let (autoencoder, variables) = build(3, 5, 1, DType::F32, device)?;
+    let x = rows(10, 3, 2, 1., device)?.to_dtype(DType::F32)?;
     let refuse = |settings: AutoencoderTraining| {
         train_autoencoder(
             &autoencoder,

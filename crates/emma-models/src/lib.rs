@@ -55,7 +55,7 @@ pub use network::{Mlp, MlpConfig};
 pub use standardize::Standardize;
 pub use statistics::MeanInterval;
 pub use threshold::ThresholdRule;
-pub use trained::{Prediction, TrainedModel};
+pub use trained::{Prediction, TrainedModel, scoring_type};
 pub use training::{
     EpochLosses, TrainingConfig, TrainingHistory, TrainingRows, binary_cross_entropy,
     constant_prediction_loss, train, train_without_validation,

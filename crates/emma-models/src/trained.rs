@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Module, VarBuilder};
 use emma_attention::{Coldness, Emma, EmmaConfig, EmmaOutput, PotentialEnergies, Regularizers};
-use emma_energy::{AutoencoderConfig, DenoisingAutoencoder, EnergyEstimator, PotentialEnergy};
+use emma_energy::{
+    AutoencoderConfig, DenoisingAutoencoder, EnergyEstimator, PotentialEnergy, transfer,
+};
 
 use crate::baselines::{AlternativeAttention, Concatenation};
 use crate::checkpoint::{Checkpoint, ModeColumns, ModelMetadata};
@@ -24,9 +26,9 @@ pub const ALTERNATIVE_ATTENTION: &str = "alternative_attention_mlp";
 
 /// A model made from a [`Checkpoint`]: standardization, then EMMA or a baseline, then a network.
 ///
-/// It computes in f64 from the stored f32 parameters. Energies grow with the square of a
-/// deviation and meet an exponential: in f32 a row far out costs digits or overflows, and those
-/// are the rows this crate is about.
+/// It computes in f64 from the stored f32 parameters, wherever the device has f64 (see
+/// [`scoring_type`]). Energies grow with the square of a deviation and meet an exponential: in f32
+/// a row far out costs digits or overflows, and those are the rows this crate is about.
 pub struct TrainedModel {
     metadata: ModelMetadata,
     standardize: Vec<Standardize>,
@@ -63,6 +65,19 @@ pub struct Explanation {
     pub importance: Vec<Vec<f32>>,
     /// Attention β_i, `[row][mode]`.
     pub attention: Vec<Vec<f32>>,
+}
+
+/// The type that a [`TrainedModel`] computes in on a device: f64, or f32 on Metal, which has no f64.
+///
+/// In f32 probabilities and attention of ordinary rows agree with the CPU's to about five digits,
+/// energies to f32's precision of their largest term. Rows whose energies go beyond f32
+/// (deviations of more than about 1e19 standard deviations) are errors there, not scores.
+pub fn scoring_type(device: &Device) -> DType {
+    if device.is_metal() {
+        DType::F32
+    } else {
+        DType::F64
+    }
 }
 
 impl TrainedModel {
@@ -197,7 +212,7 @@ impl TrainedModel {
     }
 
     fn explain(&self, potentials: &PotentialEnergies, emma: &EmmaOutput) -> Result<Explanation> {
-        let self_energies: Vec<Vec<f64>> = emma.self_energies.as_tensor().to_vec2()?;
+        let self_energies = numbers(emma.self_energies.as_tensor())?;
         for (row, energies) in self_energies.iter().enumerate() {
             for (energy, mode) in energies.iter().zip(&self.metadata.modes) {
                 // Not positive, or NaN.
@@ -212,7 +227,7 @@ impl TrainedModel {
                 }
             }
         }
-        let modal_energies: Vec<Vec<f64>> = emma.modal_energies.as_tensor().to_vec2()?;
+        let modal_energies = numbers(emma.modal_energies.as_tensor())?;
         for (row, energies) in modal_energies.iter().enumerate() {
             for (energy, mode) in energies.iter().zip(&self.metadata.modes) {
                 if !energy.is_finite() {
@@ -227,8 +242,7 @@ impl TrainedModel {
             }
         }
         Ok(Explanation {
-            total_energy: emma
-                .total_energy
+            total_energy: on_cpu(&emma.total_energy)?
                 .to_vec1()?
                 .into_iter()
                 .map(saturate)
@@ -243,7 +257,7 @@ impl TrainedModel {
     /// candle's ReLU turns NaN into 0, so that a network's output need not betray it.
     fn check_finite(&self, modes: &[Tensor]) -> Result<()> {
         for (mode, columns) in modes.iter().zip(&self.metadata.modes) {
-            for (row, features) in mode.to_vec2::<f64>()?.iter().enumerate() {
+            for (row, features) in numbers(mode)?.iter().enumerate() {
                 if let Some(value) = features.iter().find(|value| !value.is_finite()) {
                     return Err(Error::Row {
                         row,
@@ -259,7 +273,8 @@ impl TrainedModel {
     }
 
     fn adopt(&self, mode: &Tensor) -> Result<Tensor> {
-        Ok(mode.to_device(&self.device)?.to_dtype(DType::F64)?)
+        let dtype = scoring_type(&self.device);
+        Ok(transfer(mode, dtype, &self.device)?)
     }
 }
 
@@ -271,7 +286,7 @@ fn without_explanation(model: &impl MultiModalModel, modes: &[Tensor]) -> Result
 }
 
 fn probabilities(output: &ModelOutput) -> Result<Vec<f32>> {
-    let probabilities: Vec<f64> = output.probabilities()?.to_vec1()?;
+    let probabilities: Vec<f64> = on_cpu(&output.probabilities()?)?.to_vec1()?;
     probabilities
         .into_iter()
         .enumerate()
@@ -299,11 +314,18 @@ fn check_kind(part: &'static str, found: &str, known: &[&str]) -> Result<()> {
 }
 
 fn rows_of(tensor: &Tensor) -> Result<Vec<Vec<f32>>> {
-    let rows: Vec<Vec<f64>> = tensor.to_vec2()?;
-    Ok(rows
+    Ok(numbers(tensor)?
         .into_iter()
         .map(|row| row.into_iter().map(saturate).collect())
         .collect())
+}
+
+fn numbers(tensor: &Tensor) -> Result<Vec<Vec<f64>>> {
+    Ok(on_cpu(tensor)?.to_vec2()?)
+}
+
+fn on_cpu(tensor: &Tensor) -> Result<Tensor> {
+    Ok(transfer(tensor, DType::F64, &Device::Cpu)?)
 }
 
 /// Nearest f32 that is finite; NaN stays NaN.
@@ -389,10 +411,10 @@ impl Loader<'_> {
         self.checkpoint.n_rows_of(&name, mode.columns.len())
     }
 
-    /// A stored tensor in f64 on the model's device.
+    /// A stored tensor on the model's device, in the type it scores in.
     fn tensor(&self, name: &str) -> Result<Tensor> {
         let tensor = self.checkpoint.any_shape(name)?;
-        Ok(tensor.to_device(self.device)?.to_dtype(DType::F64)?)
+        Ok(transfer(tensor, scoring_type(self.device), self.device)?)
     }
 
     fn standardize(&self, mode: &str) -> Result<Standardize> {
@@ -451,6 +473,6 @@ impl Loader<'_> {
             .iter()
             .map(|(name, tensor)| (name.clone(), tensor.clone()))
             .collect();
-        VarBuilder::from_tensors(tensors, DType::F64, self.device)
+        VarBuilder::from_tensors(tensors, scoring_type(self.device), self.device)
     }
 }

@@ -1,10 +1,11 @@
 //! Stage two: training a model, stopped where it does best on validation rows.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use candle_nn::Optimizer;
 use emma_energy::SeededVarMap;
 use emma_energy::optimization::{adam, mini_batches, shuffled_rows};
 use emma_energy::softplus;
+use emma_energy::transfer::scalar;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -309,15 +310,8 @@ fn validation_loss(
     let output = model.forward(rows.modes(), rows.potentials())?;
     // A loss to look at, not to differentiate: the graph is dropped at once.
     let logits = output.logits.detach();
-    scalar(&binary_cross_entropy(
-        &logits,
-        rows.labels(),
-        config.positive_weight,
-    )?)
-}
-
-fn scalar(tensor: &Tensor) -> Result<f64> {
-    Ok(tensor.to_dtype(DType::F64)?.to_scalar()?)
+    let loss = binary_cross_entropy(&logits, rows.labels(), config.positive_weight)?;
+    Ok(scalar(&loss)?)
 }
 
 fn finite(which: &'static str, epoch: usize, value: f64) -> Result<f64> {

@@ -7,64 +7,81 @@ use candle_core::{DType, Device, Tensor};
 use common::{MODELS, build, checkpoint, rows};
 use emma_models::{Checkpoint, TrainedModel, TrainingConfig, binary_cross_entropy, train};
 use emma_testkit::tolerance::{assert_close, values};
+use emma_testkit::{devices, devices_with};
 use safetensors::SafeTensors;
 
 #[test]
 fn every_model_gives_one_logit_a_row() {
-    for name in MODELS {
-        for n_rows in [1, 7] {
-            let batch = rows(n_rows, 1);
-            let output = build(name, 1).model.forward(batch.modes(), None).unwrap();
-            assert_eq!(output.logits.dims(), [n_rows], "{name}");
+    for device in devices() {
+        for name in MODELS {
+            for n_rows in [1, 7] {
+                let batch = rows(n_rows, 1, device);
+                let output = build(name, 1, device)
+                    .model
+                    .forward(batch.modes(), None)
+                    .unwrap();
+                assert_eq!(output.logits.dims(), [n_rows], "{name}");
+            }
         }
     }
 }
 
 #[test]
 fn every_model_repeats_with_its_seed_and_differs_with_another() {
-    for name in MODELS {
-        let logits = |seed| {
-            let batch = rows(20, 1);
-            let built = build(name, seed);
-            let config = TrainingConfig {
-                n_epochs: 2,
-                ..TrainingConfig::default()
+    for device in devices() {
+        for name in MODELS {
+            let logits = |seed| {
+                let batch = rows(20, 1, device);
+                let built = build(name, seed, device);
+                let config = TrainingConfig {
+                    n_epochs: 2,
+                    ..TrainingConfig::default()
+                };
+                let mut rng = emma_testkit::rng(seed);
+                let (model, variables) = (&built.model, &built.variables);
+                train(model, variables, &batch, &batch, &config, &mut rng, |_| {}).unwrap();
+                values(&model.forward(batch.modes(), None).unwrap().logits).unwrap()
             };
-            let mut rng = emma_testkit::rng(seed);
-            let (model, variables) = (&built.model, &built.variables);
-            train(model, variables, &batch, &batch, &config, &mut rng, |_| {}).unwrap();
-            values(&model.forward(batch.modes(), None).unwrap().logits).unwrap()
-        };
-        assert_eq!(logits(3), logits(3), "{name}");
-        assert_ne!(logits(3), logits(4), "{name}");
-    }
-}
-
-#[test]
-fn every_parameter_of_every_model_receives_a_gradient() {
-    for name in MODELS {
-        let batch = rows(30, 2);
-        let built = build(name, 2);
-        let output = built.model.forward(batch.modes(), None).unwrap();
-        let loss = binary_cross_entropy(&output.logits, batch.labels(), 1.).unwrap();
-        let gradients = loss.backward().unwrap();
-        for (index, var) in built.variables.all_vars().iter().enumerate() {
-            let gradient = gradients.get(var);
-            let gradient = gradient.unwrap_or_else(|| panic!("{name}: variable {index}"));
-            let largest = values(gradient)
-                .unwrap()
-                .into_iter()
-                .fold(0f64, |a, b| a.max(b.abs()));
-            assert!(largest > 0., "{name}: variable {index}");
+            if device.is_cpu() {
+                assert_eq!(logits(3), logits(3), "{name}");
+            } else {
+                // Only the CPU promises the bits; two epochs of Adam magnify a last digit.
+                assert_close(name, &logits(3), &logits(3), 1e-3, 1e-3);
+            }
+            assert_ne!(logits(3), logits(4), "{name}");
         }
     }
 }
 
 #[test]
+fn every_parameter_of_every_model_receives_a_gradient() {
+    for device in devices() {
+        for name in MODELS {
+            let batch = rows(30, 2, device);
+            let built = build(name, 2, device);
+            let output = built.model.forward(batch.modes(), None).unwrap();
+            let loss = binary_cross_entropy(&output.logits, batch.labels(), 1.).unwrap();
+            let gradients = loss.backward().unwrap();
+            for (index, var) in built.variables.all_vars().iter().enumerate() {
+                let gradient = gradients.get(var);
+                let gradient = gradient.unwrap_or_else(|| panic!("{name}: variable {index}"));
+                let largest = values(gradient)
+                    .unwrap()
+                    .into_iter()
+                    .fold(0f64, |a, b| a.max(b.abs()));
+                assert!(largest > 0., "{name}: variable {index}");
+            }
+        }
+    }
+}
+
+/// On the CPU, the only device that promises it.
+#[test]
 fn a_row_alone_scores_bitwise_as_in_any_batch() {
+    let device = &Device::Cpu;
     for name in MODELS {
-        let built = build(name, 5);
-        let batch = rows(50, 5);
+        let built = build(name, 5, device);
+        let batch = rows(50, 5, device);
         let together = values(&built.model.forward(batch.modes(), None).unwrap().logits).unwrap();
         for (row, logit) in together.iter().enumerate() {
             let alone = batch.narrow(row, 1).unwrap();
@@ -76,44 +93,50 @@ fn a_row_alone_scores_bitwise_as_in_any_batch() {
 
 #[test]
 fn every_model_survives_saving_and_loading() {
-    for name in MODELS {
-        let built = build(name, 6);
-        let stored = checkpoint(name, &built);
-        let bytes = stored.to_bytes().unwrap();
-        assert_eq!(
-            bytes,
-            checkpoint(name, &built).to_bytes().unwrap(),
-            "{name}"
-        );
-        let read = Checkpoint::from_bytes(&bytes).unwrap();
-        assert_eq!(read.metadata(), stored.metadata());
-        assert_eq!(read.to_bytes().unwrap(), bytes, "{name}");
+    for device in devices() {
+        for name in MODELS {
+            let built = build(name, 6, device);
+            let stored = checkpoint(name, &built);
+            let bytes = stored.to_bytes().unwrap();
+            assert_eq!(
+                bytes,
+                checkpoint(name, &built).to_bytes().unwrap(),
+                "{name}"
+            );
+            let read = Checkpoint::from_bytes(&bytes).unwrap();
+            assert_eq!(read.metadata(), stored.metadata());
+            assert_eq!(read.to_bytes().unwrap(), bytes, "{name}");
 
-        let model = TrainedModel::from_checkpoint(&read, &Device::Cpu).unwrap();
-        assert_eq!(model.has_emma(), name == "emma");
-        let batch = rows(40, 7);
-        let expected = built.model.forward(batch.modes(), None).unwrap();
-        let expected = values(&expected.probabilities().unwrap()).unwrap();
-        // The single mode's file knows nothing of the other mode.
-        let modes = &batch.modes()[usize::from(name == "single_mode")..];
-        let got = model.predict_standardized(modes).unwrap();
-        let got: Vec<f64> = got.probabilities.iter().map(|&p| f64::from(p)).collect();
-        assert_close(name, &got, &expected, 1e-5, 1e-6);
+            let model = TrainedModel::from_checkpoint(&read, device).unwrap();
+            assert_eq!(model.has_emma(), name == "emma");
+            let batch = rows(40, 7, device);
+            let expected = built.model.forward(batch.modes(), None).unwrap();
+            let expected = values(&expected.probabilities().unwrap()).unwrap();
+            // The single mode's file knows nothing of the other mode.
+            let modes = &batch.modes()[usize::from(name == "single_mode")..];
+            let got = model.predict_standardized(modes).unwrap();
+            let got: Vec<f64> = got.probabilities.iter().map(|&p| f64::from(p)).collect();
+            assert_close(name, &got, &expected, 1e-5, 1e-6);
 
-        // x = 3 + 1.5 z, as the checkpoint's standardization has it.
-        let raw: Vec<Tensor> = modes
-            .iter()
-            .map(|mode| ((mode * 1.5).unwrap() + 3.).unwrap())
-            .collect();
-        let from_raw = model.predict(&raw).unwrap().probabilities;
-        let from_raw: Vec<f64> = from_raw.iter().map(|&p| f64::from(p)).collect();
-        assert_close(name, &from_raw, &expected, 1e-4, 1e-5);
+            // x = 3 + 1.5 z, as the checkpoint's standardization has it.
+            let raw: Vec<Tensor> = modes
+                .iter()
+                .map(|mode| ((mode * 1.5).unwrap() + 3.).unwrap())
+                .collect();
+            let from_raw = model.predict(&raw).unwrap().probabilities;
+            let from_raw: Vec<f64> = from_raw.iter().map(|&p| f64::from(p)).collect();
+            assert_close(name, &from_raw, &expected, 1e-4, 1e-5);
+        }
     }
 }
 
+/// Files are read and written on the CPU.
 #[test]
 fn a_model_file_has_one_metadata_key_and_f32_tensors() {
-    let bytes = checkpoint("emma", &build("emma", 1)).to_bytes().unwrap();
+    let device = &Device::Cpu;
+    let bytes = checkpoint("emma", &build("emma", 1, device))
+        .to_bytes()
+        .unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
     let metadata = header.metadata().as_ref().unwrap();
     assert_eq!(metadata.keys().collect::<Vec<_>>(), ["emma"]);
@@ -158,9 +181,11 @@ fn a_model_file_has_one_metadata_key_and_f32_tensors() {
 }
 
 /// A threshold that comes back one bit off labels other rows.
+/// Files are read and written on the CPU.
 #[test]
 fn thresholds_read_back_bit_for_bit() {
-    let stored = checkpoint("concatenation", &build("concatenation", 1));
+    let device = &Device::Cpu;
+    let stored = checkpoint("concatenation", &build("concatenation", 1, device));
     let mut rng = emma_testkit::rng(8);
     for _ in 0..1000 {
         let mut metadata = stored.metadata().clone();
@@ -176,53 +201,59 @@ fn thresholds_read_back_bit_for_bit() {
 
 #[test]
 fn an_explanation_holds_together() {
-    let stored = checkpoint("emma", &build("emma", 6));
-    let model = TrainedModel::from_checkpoint(&stored, &Device::Cpu).unwrap();
-    let batch = rows(10, 7);
-    let prediction = model.predict_standardized(batch.modes()).unwrap();
-    let explanation = prediction.explanation.unwrap();
-    for row in 0..10 {
-        let total: f32 = explanation.energy[row].iter().sum();
-        assert!((total - explanation.total_energy[row]).abs() < 1e-4 * total.abs());
-        let importance: f32 = explanation.importance[row].iter().sum();
-        assert!((importance - 1.).abs() < 1e-6);
-        assert!(
-            explanation.attention[row]
-                .iter()
-                .all(|beta| (0. ..1.).contains(beta))
-        );
+    for device in devices() {
+        let stored = checkpoint("emma", &build("emma", 6, device));
+        let model = TrainedModel::from_checkpoint(&stored, device).unwrap();
+        let batch = rows(10, 7, device);
+        let prediction = model.predict_standardized(batch.modes()).unwrap();
+        let explanation = prediction.explanation.unwrap();
+        for row in 0..10 {
+            let total: f32 = explanation.energy[row].iter().sum();
+            assert!((total - explanation.total_energy[row]).abs() < 1e-4 * total.abs());
+            let importance: f32 = explanation.importance[row].iter().sum();
+            assert!((importance - 1.).abs() < 1e-6);
+            assert!(
+                explanation.attention[row]
+                    .iter()
+                    .all(|beta| (0. ..1.).contains(beta))
+            );
+        }
     }
 }
 
 #[test]
 fn rows_far_beyond_f32_energies_are_scored() {
-    let stored = checkpoint("emma", &build("emma", 6));
-    let model = TrainedModel::from_checkpoint(&stored, &Device::Cpu).unwrap();
-    let modes = [
-        Tensor::new(&[[1e30f32, 0., 0.], [0.1, 0.2, 0.3]], &Device::Cpu).unwrap(),
-        Tensor::new(&[[0.5f32, 0.5], [-1e30, 1e30]], &Device::Cpu).unwrap(),
-    ];
-    let prediction = model.predict_standardized(&modes).unwrap();
-    assert!(
-        prediction
-            .probabilities
-            .iter()
-            .all(|p| (0. ..=1.).contains(p))
-    );
-    let explanation = prediction.explanation.unwrap();
-    assert!(explanation.attention[0][0] < 1e-6 && explanation.attention[0][1] > 0.5);
-    assert!(explanation.attention[1][1] < 1e-6 && explanation.attention[1][0] > 0.5);
-    assert!(explanation.potential[0][0].is_finite());
+    for device in devices_with(DType::F64) {
+        let stored = checkpoint("emma", &build("emma", 6, device));
+        let model = TrainedModel::from_checkpoint(&stored, device).unwrap();
+        let modes = [
+            Tensor::new(&[[1e30f32, 0., 0.], [0.1, 0.2, 0.3]], device).unwrap(),
+            Tensor::new(&[[0.5f32, 0.5], [-1e30, 1e30]], device).unwrap(),
+        ];
+        let prediction = model.predict_standardized(&modes).unwrap();
+        assert!(
+            prediction
+                .probabilities
+                .iter()
+                .all(|p| (0. ..=1.).contains(p))
+        );
+        let explanation = prediction.explanation.unwrap();
+        assert!(explanation.attention[0][0] < 1e-6 && explanation.attention[0][1] > 0.5);
+        assert!(explanation.attention[1][1] < 1e-6 && explanation.attention[1][0] > 0.5);
+        assert!(explanation.potential[0][0].is_finite());
+    }
 }
 
+/// Files are read and written on the CPU.
 #[test]
 fn unknown_metadata_keys_are_ignored_and_unknown_kinds_named() {
     type Edit<'a> = &'a dyn Fn(&mut serde_json::Value);
-    let stored = checkpoint("emma", &build("emma", 6));
+    let device = &Device::Cpu;
+    let stored = checkpoint("emma", &build("emma", 6, device));
     let load = |edit: &dyn Fn(&mut serde_json::Value)| {
         let bytes = edited(&stored, edit);
         let checkpoint = Checkpoint::from_bytes(&bytes)?;
-        TrainedModel::from_checkpoint(&checkpoint, &Device::Cpu)
+        TrainedModel::from_checkpoint(&checkpoint, device)
     };
     assert!(load(&|json| json["invented"] = true.into()).is_ok());
     let refused: [(Edit, &str); 10] = [
@@ -285,30 +316,36 @@ fn edited(checkpoint: &Checkpoint, edit: &dyn Fn(&mut serde_json::Value)) -> Vec
     safetensors::serialize(checkpoint.tensors(), Some(metadata)).unwrap()
 }
 
+/// Files are read and written on the CPU.
 #[test]
 fn broken_files_are_refused() {
-    let bytes = checkpoint("emma", &build("emma", 6)).to_bytes().unwrap();
+    let device = &Device::Cpu;
+    let bytes = checkpoint("emma", &build("emma", 6, device))
+        .to_bytes()
+        .unwrap();
     for length in [0, 7, 8, 100, bytes.len() - 1] {
         assert!(
             Checkpoint::from_bytes(&bytes[..length]).is_err(),
             "{length}"
         );
     }
-    let foreign = safetensors::serialize(
-        [("x", Tensor::ones(2, DType::F32, &Device::Cpu).unwrap())],
-        None,
-    );
+    let foreign =
+        safetensors::serialize([("x", Tensor::ones(2, DType::F32, device).unwrap())], None);
     let error = Checkpoint::from_bytes(&foreign.unwrap()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "not a valid model file: expected metadata key emma, it is missing"
     );
-    let mut with_nan = checkpoint("emma", &build("emma", 6)).tensors().clone();
+    let mut with_nan = checkpoint("emma", &build("emma", 6, device))
+        .tensors()
+        .clone();
     with_nan.insert(
         "network.0.bias".into(),
-        Tensor::new(&[f32::NAN; 6], &Device::Cpu).unwrap(),
+        Tensor::new(&[f32::NAN; 6], device).unwrap(),
     );
-    let metadata = checkpoint("emma", &build("emma", 6)).metadata().clone();
+    let metadata = checkpoint("emma", &build("emma", 6, device))
+        .metadata()
+        .clone();
     let error = Checkpoint::new(metadata, with_nan).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -318,43 +355,47 @@ fn broken_files_are_refused() {
 
 #[test]
 fn features_that_are_no_numbers_are_refused_by_every_model() {
-    for name in ["concatenation", "alternative", "emma"] {
-        let stored = checkpoint(name, &build(name, 6));
-        let model = TrainedModel::from_checkpoint(&stored, &Device::Cpu).unwrap();
-        let modes = [
-            Tensor::new(&[[0f32, 0., 0.], [0., 0., 0.]], &Device::Cpu).unwrap(),
-            Tensor::new(&[[0f32, 0.], [0., f32::NAN]], &Device::Cpu).unwrap(),
-        ];
-        assert_eq!(
-            model.predict(&modes).unwrap_err().to_string(),
-            "row 1: expected finite features in mode b, got NaN"
-        );
+    for device in devices() {
+        for name in ["concatenation", "alternative", "emma"] {
+            let stored = checkpoint(name, &build(name, 6, device));
+            let model = TrainedModel::from_checkpoint(&stored, device).unwrap();
+            let modes = [
+                Tensor::new(&[[0f32, 0., 0.], [0., 0., 0.]], device).unwrap(),
+                Tensor::new(&[[0f32, 0.], [0., f32::NAN]], device).unwrap(),
+            ];
+            assert_eq!(
+                model.predict(&modes).unwrap_err().to_string(),
+                "row 1: expected finite features in mode b, got NaN"
+            );
+        }
     }
 }
 
 /// Parameters outside the ranges of training are fine as long as self-energies stay positive.
 #[test]
 fn only_rows_of_impossible_energy_are_refused() {
-    let built = build("emma", 6);
-    let var = |name: &str, values: &[f32]| {
-        let tensor = Tensor::new(values, &Device::Cpu).unwrap();
-        built.variables.preset(name, &tensor).unwrap();
-    };
-    var("attention.self_weight", &[-0.01, 3.]);
-    var("attention.self_bias", &[1., -2.]);
-    let model = TrainedModel::from_checkpoint(&checkpoint("emma", &built), &Device::Cpu).unwrap();
-    let near = [
-        Tensor::new(&[[0f32, 0., 0.]], &Device::Cpu).unwrap(),
-        Tensor::new(&[[0f32, 0.]], &Device::Cpu).unwrap(),
-    ];
-    assert!(model.predict_standardized(&near).is_ok());
-    let far = [
-        Tensor::new(&[[0f32, 0., 0.], [0., 50., 0.]], &Device::Cpu).unwrap(),
-        Tensor::new(&[[0f32, 0.], [0., 0.]], &Device::Cpu).unwrap(),
-    ];
-    let error = model.predict_standardized(&far).unwrap_err().to_string();
-    assert!(
-        error.starts_with("row 1: expected a positive, finite self-energy of mode a, got -"),
-        "{error}"
-    );
+    for device in devices() {
+        let built = build("emma", 6, device);
+        let var = |name: &str, values: &[f32]| {
+            let tensor = Tensor::new(values, device).unwrap();
+            built.variables.preset(name, &tensor).unwrap();
+        };
+        var("attention.self_weight", &[-0.01, 3.]);
+        var("attention.self_bias", &[1., -2.]);
+        let model = TrainedModel::from_checkpoint(&checkpoint("emma", &built), device).unwrap();
+        let near = [
+            Tensor::new(&[[0f32, 0., 0.]], device).unwrap(),
+            Tensor::new(&[[0f32, 0.]], device).unwrap(),
+        ];
+        assert!(model.predict_standardized(&near).is_ok());
+        let far = [
+            Tensor::new(&[[0f32, 0., 0.], [0., 50., 0.]], device).unwrap(),
+            Tensor::new(&[[0f32, 0.], [0., 0.]], device).unwrap(),
+        ];
+        let error = model.predict_standardized(&far).unwrap_err().to_string();
+        assert!(
+            error.starts_with("row 1: expected a positive, finite self-energy of mode a, got -"),
+            "{error}"
+        );
+    }
 }

@@ -127,7 +127,7 @@ proptest! {
         ),
         near_the_start: bool,
     ) {
-        let mut bytes = checkpoint(model, &build(model, 6)).to_bytes().unwrap();
+        let mut bytes = checkpoint(model, &build(model, 6, &Device::Cpu)).to_bytes().unwrap();
         for (place, byte, kind) in changes {
             // Half of the cases spare the tensors, most of whose bytes make no difference.
             let end = if near_the_start { bytes.len().min(600) } else { bytes.len() };
@@ -152,7 +152,7 @@ proptest! {
         in_header in prop::collection::vec((any::<prop::sample::Index>(), other_value()), 0..2),
         in_metadata in prop::collection::vec((any::<prop::sample::Index>(), other_value()), 0..3),
     ) {
-        let bytes = checkpoint(model, &build(model, 6)).to_bytes().unwrap();
+        let bytes = checkpoint(model, &build(model, 6, &Device::Cpu)).to_bytes().unwrap();
         let (mut header, tensors) = parts(&bytes);
         let metadata = header["__metadata__"]["emma"].as_str().unwrap();
         let mut metadata: Value = serde_json::from_str(metadata).unwrap();
@@ -172,7 +172,7 @@ proptest! {
         model in prop::sample::select(MODELS.to_vec()),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<f32>()), 1..20),
     ) {
-        let bytes = checkpoint(model, &build(model, 6)).to_bytes().unwrap();
+        let bytes = checkpoint(model, &build(model, 6, &Device::Cpu)).to_bytes().unwrap();
         let (header, tensors) = parts(&bytes);
         let mut tensors = tensors.to_vec();
         for (place, number) in changes {

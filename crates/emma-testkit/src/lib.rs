@@ -2,10 +2,13 @@
 #![deny(missing_docs)]
 
 pub mod candidates;
+pub mod devices;
 pub mod fixtures;
 pub mod golden;
 pub mod gradcheck;
 pub mod tolerance;
+
+pub use devices::{devices, devices_with, has_type};
 
 /// The generator tests draw from.
 pub type TestRng = rand_chacha::ChaCha8Rng;

@@ -1,6 +1,6 @@
 //! Comparison of floating-point numbers with a stated tolerance.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 /// Fails unless every `|got − expected| ≤ relative · |expected| + absolute`.
 ///
@@ -20,10 +20,12 @@ pub fn assert_close(what: &str, got: &[f64], expected: &[f64], relative: f64, ab
     }
 }
 
-/// All values of a tensor of any shape, in row-major order.
+/// All values of a tensor of any shape on any device, in row-major order.
 ///
 /// # Errors
 /// Only candle's own.
 pub fn values(tensor: &Tensor) -> Result<Vec<f64>> {
-    tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()
+    // On the CPU first: Metal cannot cast to f64.
+    let tensor = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
+    tensor.flatten_all()?.to_vec1()
 }

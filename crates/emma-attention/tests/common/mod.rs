@@ -18,8 +18,13 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// Parameters in the interior of their ranges, energies of moderate size.
-    pub(crate) fn random(n_modes: usize, n_rows: usize, seed: u64) -> Result<Self> {
+    /// Parameters in the interior of their ranges, energies of moderate size; in f64.
+    pub(crate) fn random(
+        n_modes: usize,
+        n_rows: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
         Self::with(
             EmmaConfig {
                 n_modes,
@@ -30,17 +35,23 @@ impl Fixture {
             },
             n_rows,
             seed,
+            device,
         )
     }
 
-    pub(crate) fn with(config: EmmaConfig, n_rows: usize, seed: u64) -> Result<Self> {
+    pub(crate) fn with(
+        config: EmmaConfig,
+        n_rows: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
         let mut rng = emma_testkit::rng(seed);
         let n_modes = config.n_modes;
         let mut uniform = |shape: &[usize], low: f64, high: f64| -> Result<Tensor> {
             let values: Vec<f64> = (0..shape.iter().product())
                 .map(|_| rng.random_range(low..high))
                 .collect();
-            Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+            Ok(Tensor::from_vec(values, shape, device)?)
         };
         let square = [n_modes, n_modes];
         let limit = config.coupling_limit.bound(n_modes);
@@ -63,7 +74,7 @@ impl Fixture {
             .unwrap();
         let minimum = uniform(&[n_modes], -3., 3.)?;
         let excess = uniform(&[n_rows, n_modes], 0.1, 8.)?;
-        let vb = variables.var_builder(DType::F64, &Device::Cpu);
+        let vb = variables.var_builder(DType::F64, device);
         let modes = (0..n_modes)
             .map(|mode| uniform(&[n_rows, 1 + mode % 3], -2., 2.))
             .collect::<Result<Vec<_>>>()?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
+use candle_core::Device;
 use emma_data::{CandidateTable, read_candidates};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::Value;
@@ -24,6 +25,7 @@ const MODELS_FOLDER: &str = "models";
 
 pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<()> {
     let start = Instant::now();
+    let device = global.device.open()?;
     let (table, data) = read_data(args, global)?;
     let n_seeds = if args.quick { 2 } else { args.seeds } as u64;
     let end = args.seed.checked_add(n_seeds).ok_or_else(|| {
@@ -51,7 +53,7 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
     }
     let results = match prepare(&folder, &settings, args.fresh)? {
         Some(finished) => finished,
-        None => compute(&table, &settings, &folder, global, start)?,
+        None => compute(&table, &settings, &folder, &device, global, start)?,
     };
     if !results.has(args.metric) {
         return Err(Failure::input(format!(
@@ -193,18 +195,26 @@ fn compute(
     table: &CandidateTable,
     settings: &Settings,
     folder: &Path,
+    device: &Device,
     global: &GlobalArgs,
     start: Instant,
 ) -> CommandResult<Results> {
     let steps = seed::steps(settings, &table.samples) * settings.seeds.len() as u64;
     let progress = Progress::epochs(steps, global.quiet);
+    // candle gives every thread a CUDA stream of its own and orders none after another, so that a
+    // tensor of one thread may not be finished when another reads it. A GPU is one queue anyway.
+    let threads = if device.is_cpu() {
+        global.threads.unwrap_or(0)
+    } else {
+        1
+    };
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(global.threads.unwrap_or(0))
+        .num_threads(threads)
         .build()
         .context("cannot start threads")?;
     let run_seed = |seed: &u64| {
         let folder = folder.join(MODELS_FOLDER).join(format!("seed{seed}"));
-        let outcome = seed::run(settings, &table.samples, *seed, &folder, &progress)?;
+        let outcome = seed::run(settings, &table.samples, *seed, &folder, device, &progress)?;
         if !std::io::stderr().is_terminal() {
             progress.note(&format!("seed {seed} done"));
         }

@@ -25,8 +25,9 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
             )));
         }
     }
+    let device = global.device.open()?;
     let checkpoint = Checkpoint::load(&args.model)?;
-    let model = TrainedModel::from_checkpoint(&checkpoint, &Device::Cpu)
+    let model = TrainedModel::from_checkpoint(&checkpoint, &device)
         .map_err(|error| error.in_file(&args.model))?;
     if args.explain && !model.has_emma() && !global.quiet {
         files::tell(&format!(

@@ -21,12 +21,14 @@ pub(crate) struct Part {
     /// Standard scores.
     standardized: Vec<Array2<f32>>,
     pub(crate) labels: Vec<u8>,
+    device: Device,
 }
 
 /// A part's rows with one mode of some of them corrupted.
 pub(crate) struct CorruptedPart {
     pub(crate) modes: Vec<Array2<f32>>,
     pub(crate) record: CorruptionRecord,
+    device: Device,
 }
 
 /// Everything random about the data of one seed.
@@ -45,11 +47,18 @@ pub(crate) struct SeedData {
 }
 
 impl SeedData {
-    pub(crate) fn new(samples: &Samples, seed: u64, settings: &Settings) -> CommandResult<Self> {
+    /// Arrays are on the CPU; the tensors made of them are on `device`.
+    pub(crate) fn new(
+        samples: &Samples,
+        seed: u64,
+        settings: &Settings,
+        device: &Device,
+    ) -> CommandResult<Self> {
         let (split, training_rows, standardization) = split_and_fit(samples, seed)?;
-        let train = Part::new(&training_rows, &standardization)?;
-        let validation = Part::new(&samples.select(&split.validation)?, &standardization)?;
-        let test = Part::new(&samples.select(&split.test)?, &standardization)?;
+        let train = Part::new(&training_rows, &standardization, device)?;
+        let part = |rows: &[usize]| Part::new(&samples.select(rows)?, &standardization, device);
+        let validation = part(&split.validation)?;
+        let test = part(&split.test)?;
         let noise = Corruption::Noise(NoiseStd::new(settings.noise_std)?);
         let corrupted_test = samples
             .modes()
@@ -116,7 +125,11 @@ fn split_and_fit(
 }
 
 impl Part {
-    fn new(samples: &Samples, standardization: &[Standardization]) -> CommandResult<Self> {
+    fn new(
+        samples: &Samples,
+        standardization: &[Standardization],
+        device: &Device,
+    ) -> CommandResult<Self> {
         let standardized = samples
             .modes()
             .iter()
@@ -131,6 +144,7 @@ impl Part {
                 .collect(),
             standardized,
             labels: samples.labels().to_vec(),
+            device: device.clone(),
         })
     }
 
@@ -157,17 +171,18 @@ impl Part {
         Ok(CorruptedPart {
             modes: corrupt(&self.standardized, &record, &corruption, rng)?,
             record,
+            device: self.device.clone(),
         })
     }
 
     /// Raw rows, one tensor a mode.
     pub(crate) fn raw_tensors(&self) -> CommandResult<Vec<Tensor>> {
-        tensors(&self.raw)
+        tensors(&self.raw, &self.device)
     }
 
     /// Standardized rows, one tensor a mode.
     pub(crate) fn tensors(&self) -> CommandResult<Vec<Tensor>> {
-        tensors(&self.standardized)
+        tensors(&self.standardized, &self.device)
     }
 
     /// Clean standardized rows with their labels.
@@ -178,27 +193,27 @@ impl Part {
     /// Corrupted rows with this part's labels.
     pub(crate) fn corrupted_batch(&self, corrupted: &CorruptedPart) -> CommandResult<Batch> {
         let batch = Batch::new(corrupted.tensors()?, self.label_tensor()?)?;
-        Ok(batch.with_corruption_sign(tensor(&corrupted.record.signs())?)?)
+        Ok(batch.with_corruption_sign(tensor(&corrupted.record.signs(), &self.device)?)?)
     }
 
     fn label_tensor(&self) -> CommandResult<Tensor> {
         let labels: Vec<f32> = self.labels.iter().map(|&label| f32::from(label)).collect();
-        Ok(Tensor::from_vec(labels, self.n_rows(), &Device::Cpu)?)
+        Ok(Tensor::from_vec(labels, self.n_rows(), &self.device)?)
     }
 }
 
 impl CorruptedPart {
     /// Corrupted standardized rows, one tensor a mode.
     pub(crate) fn tensors(&self) -> CommandResult<Vec<Tensor>> {
-        tensors(&self.modes)
+        tensors(&self.modes, &self.device)
     }
 }
 
-fn tensors(modes: &[Array2<f32>]) -> CommandResult<Vec<Tensor>> {
-    modes.iter().map(tensor).collect()
+fn tensors(modes: &[Array2<f32>], device: &Device) -> CommandResult<Vec<Tensor>> {
+    modes.iter().map(|mode| tensor(mode, device)).collect()
 }
 
-fn tensor(values: &Array2<f32>) -> CommandResult<Tensor> {
+fn tensor(values: &Array2<f32>, device: &Device) -> CommandResult<Tensor> {
     let row_major: Vec<f32> = values.iter().copied().collect();
-    Ok(Tensor::from_vec(row_major, values.dim(), &Device::Cpu)?)
+    Ok(Tensor::from_vec(row_major, values.dim(), device)?)
 }

@@ -67,15 +67,16 @@ impl ModelKind {
         chosen
     }
 
-    /// Builds the model on `variables`.
+    /// Builds the model on `variables`, which live on `device`.
     pub(crate) fn build(
         self,
         settings: &Settings,
         samples: &Samples,
         energies: &Energies,
         variables: &SeededVarMap,
+        device: &Device,
     ) -> CommandResult<Box<dyn MultiModalModel>> {
-        let vb = variables.var_builder(DType::F32, &Device::Cpu);
+        let vb = variables.var_builder(DType::F32, device);
         let config = MlpConfig {
             n_inputs: match self {
                 Self::SingleMode(mode) => samples.modes()[mode].columns.len(),
@@ -190,7 +191,8 @@ fn n_features(samples: &Samples) -> usize {
 /// Stage one: a trained, frozen autoencoder a mode.
 pub(crate) struct Energies {
     autoencoders: Vec<DenoisingAutoencoder>,
-    /// Lowest potential of each mode on clean training rows, `[modes]`.
+    /// Lowest potential of each mode on clean training rows, `[modes]`; on the CPU, the module
+    /// takes its own copy.
     minimum_potential: Tensor,
     /// All of it under the names of the model file.
     pub(crate) tensors: Tensors,
@@ -252,7 +254,7 @@ impl TrainedAutoencoder {
     ) -> CommandResult<Self> {
         let stream = |purpose: &str| generator(seed, &format!("autoencoder {mode} {purpose}"));
         let variables = SeededVarMap::new(stream("first values"));
-        let vb = variables.var_builder(DType::F32, &Device::Cpu);
+        let vb = variables.var_builder(DType::F32, rows.device());
         let config = AutoencoderConfig {
             n_features: rows.dim(1)?,
             n_hidden: settings.autoencoder_hidden,

@@ -40,6 +40,7 @@ pub(crate) fn run(
     samples: &Samples,
     seed: u64,
     folder: &Path,
+    device: &Device,
     progress: &Progress,
 ) -> CommandResult<SeedOutcome> {
     let steps = steps(settings, samples);
@@ -50,7 +51,7 @@ pub(crate) fn run(
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
     files::remove_unfinished(folder);
-    let seed_run = SeedRun::new(settings, samples, seed, progress)?;
+    let seed_run = SeedRun::new(settings, samples, seed, device, progress)?;
     files::write(
         &folder.join(SPLIT_FILE),
         &serde_json::to_vec(&seed_run.data.split).context("cannot write the split")?,
@@ -101,6 +102,7 @@ struct SeedRun<'a> {
     settings: &'a Settings,
     samples: &'a Samples,
     seed: u64,
+    device: &'a Device,
     progress: &'a Progress,
     data: SeedData,
 }
@@ -167,14 +169,16 @@ impl<'a> SeedRun<'a> {
         settings: &'a Settings,
         samples: &'a Samples,
         seed: u64,
+        device: &'a Device,
         progress: &'a Progress,
     ) -> CommandResult<Self> {
         Ok(Self {
             settings,
             samples,
             seed,
+            device,
             progress,
-            data: SeedData::new(samples, seed, settings)?,
+            data: SeedData::new(samples, seed, settings, device)?,
         })
     }
 
@@ -282,7 +286,13 @@ impl<'a> SeedRun<'a> {
             for (name, value) in first_values {
                 variables.preset(name, value)?;
             }
-            let model = kind.build(self.settings, self.samples, energies, &variables)?;
+            let model = kind.build(
+                self.settings,
+                self.samples,
+                energies,
+                &variables,
+                self.device,
+            )?;
             Ok((model, variables))
         };
         let config = self.settings.training;
@@ -397,7 +407,7 @@ impl<'a> SeedRun<'a> {
             }
         }
         let checkpoint = Checkpoint::new(metadata.clone(), tensors)?;
-        let model = TrainedModel::from_checkpoint(&checkpoint, &Device::Cpu)?;
+        let model = TrainedModel::from_checkpoint(&checkpoint, self.device)?;
         Ok((checkpoint, model))
     }
 

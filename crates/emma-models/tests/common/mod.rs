@@ -32,10 +32,9 @@ pub(crate) struct Built {
     pub(crate) energies: Option<SeededVarMap>,
 }
 
-pub(crate) fn build(name: &str, seed: u64) -> Built {
-    let device = Device::Cpu;
+pub(crate) fn build(name: &str, seed: u64, device: &Device) -> Built {
     let variables = SeededVarMap::new(emma_testkit::rng(seed));
-    let vb = variables.var_builder(DType::F32, &device);
+    let vb = variables.var_builder(DType::F32, device);
     let n_features: usize = FEATURES.iter().sum();
     let network = |n_inputs: usize| {
         let config = MlpConfig {
@@ -62,7 +61,7 @@ pub(crate) fn build(name: &str, seed: u64) -> Built {
         }
         "emma" => {
             let energies = SeededVarMap::new(emma_testkit::rng(seed + 1));
-            let energy_vb = energies.var_builder(DType::F32, &device).pp("energy");
+            let energy_vb = energies.var_builder(DType::F32, device).pp("energy");
             let estimators = ["a", "b"].iter().zip(FEATURES).map(|(mode, n_features)| {
                 let config = AutoencoderConfig {
                     n_features,
@@ -74,7 +73,7 @@ pub(crate) fn build(name: &str, seed: u64) -> Built {
             let estimators = estimators.collect();
             frozen.extend(energies.snapshot().unwrap());
             estimator_variables = Some(energies);
-            let minimum = Tensor::new(&[-4f32, -3.], &device).unwrap();
+            let minimum = Tensor::new(&[-4f32, -3.], device).unwrap();
             frozen.insert("attention.minimum_potential".into(), minimum.clone());
             let config = EmmaConfig {
                 coldness: Coldness::new(0.2).unwrap(),
@@ -95,7 +94,7 @@ pub(crate) fn build(name: &str, seed: u64) -> Built {
 }
 
 /// Rows whose label both modes know, with the labels.
-pub(crate) fn rows(n_rows: usize, seed: u64) -> Batch {
+pub(crate) fn rows(n_rows: usize, seed: u64, device: &Device) -> Batch {
     let mut rng = emma_testkit::rng(seed);
     let labels: Vec<f32> = (0..n_rows)
         .map(|row| f32::from(u8::from(row % 3 == 0)))
@@ -106,9 +105,9 @@ pub(crate) fn rows(n_rows: usize, seed: u64) -> Batch {
             .flat_map(|label| vec![2. * label - 1.; n_features])
             .map(|center| center + rng.random_range(-1.5f32..1.5))
             .collect();
-        Tensor::from_vec(values, (n_rows, n_features), &Device::Cpu).unwrap()
+        Tensor::from_vec(values, (n_rows, n_features), device).unwrap()
     });
-    let labels = Tensor::from_vec(labels, n_rows, &Device::Cpu).unwrap();
+    let labels = Tensor::from_vec(labels, n_rows, device).unwrap();
     Batch::new(modes.to_vec(), labels).unwrap()
 }
 
