@@ -38,6 +38,7 @@ mod record_reader;
 mod samples;
 mod split;
 mod standardize;
+pub mod survey;
 
 pub use corruption::{Corruption, CorruptionRecord, NoiseStd, corrupt, noise_to_signal_decibels};
 pub use error::{Error, Result};
