@@ -528,6 +528,22 @@ pub enum Error {
         /// The value after.
         found: f32,
     },
+    /// A setting of the simulated survey is out of its range.
+    #[error("simulated survey: expected {name} {expected}, found {found}")]
+    SurveySetting {
+        /// Path of the setting, such as `pulsar.period_s.median`.
+        name: String,
+        /// The range, in words.
+        expected: &'static str,
+        /// The value that came.
+        found: f64,
+    },
+    /// A simulated survey has more candidates than memory can hold the classes of.
+    #[error("memory cannot hold a simulated survey of {n_candidates} candidates")]
+    SurveyTooLarge {
+        /// Number of candidates.
+        n_candidates: usize,
+    },
 }
 
 impl Error {

@@ -41,6 +41,7 @@ mod record_reader;
 mod samples;
 mod split;
 mod standardize;
+pub mod survey;
 
 #[cfg(feature = "download")]
 pub use archive::Archive;
