@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Score(ScoreArgs),
     /// Say what a trained model learned: energies, coupling, gain, threshold, capacity
     Inspect(InspectArgs),
-    /// Get data sets
+    /// Get or simulate data sets
     Data(DataArgs),
 }
 
@@ -48,9 +48,9 @@ pub(crate) enum Command {
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Args)]
 pub(crate) struct Experiment3Args {
-    /// HTRU2 from the data folder, downloaded if it is not there (auto or htru2), or a table with
-    /// HTRU2's nine columns
-    #[arg(long, value_name = "htru2|auto|FILE", default_value = "auto")]
+    /// HTRU2 from the data folder, downloaded if it is not there (htru2), the simulated survey
+    /// (simulated), the former or else the latter (auto), or a table with HTRU2's nine columns
+    #[arg(long, value_name = "htru2|simulated|auto|FILE", default_value = "auto")]
     pub(crate) data: String,
     /// Folder that holds htru2/HTRU_2.csv [default: $EMMA_DATA_DIR, else data/ in the workspace]
     #[arg(long, value_name = "DIR")]
@@ -129,6 +129,33 @@ pub(crate) enum DataCommand {
     /// The file is told by its digest; another file in its place is an error and stays untouched.
     /// EMMA_HTRU2_URL names another place that has HTRU2's archive, such as a mirror.
     Fetch(FetchArgs),
+    /// Simulate a survey of pulsar candidates with HTRU2's columns, from physics
+    ///
+    /// The same rows and seed give the same bits, on any number of threads. What each candidate truly is
+    /// goes to a second file.
+    Simulate(SimulateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// Number of candidates
+    #[arg(long, value_name = "N", default_value_t = 17_898, value_parser = parse_rows, allow_negative_numbers = true)]
+    pub(crate) rows: usize,
+    /// Seed
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Table to write: HTRU2's nine columns, with a header
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// File for the truth [default: beside the table, as NAME.truth.csv]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth: Option<PathBuf>,
+    /// File for the curves that the features are moments of: pulse profiles and DM-SNR curves, as bytes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) curves: Option<PathBuf>,
+    /// Share of pulsars, from 0 to 1 [default: HTRU2's, 0.0916]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    pub(crate) pulsar_fraction: Option<f64>,
 }
 
 #[derive(Debug, Args)]
@@ -181,6 +208,15 @@ fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if (1..=MOST).contains(&count) => Ok(count),
         _ => Err(format!("expected a whole number from 1 to {MOST}")),
+    }
+}
+
+/// Rows of a simulated table, whose number of bytes still fits a disk.
+fn parse_rows(text: &str) -> Result<usize, String> {
+    const MOST_ROWS: usize = 1_000_000_000;
+    match text.parse() {
+        Ok(count) if (1..=MOST_ROWS).contains(&count) => Ok(count),
+        _ => Err(format!("expected a whole number from 1 to {MOST_ROWS}")),
     }
 }
 

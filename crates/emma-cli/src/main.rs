@@ -10,6 +10,7 @@ mod folders;
 mod htru2_file;
 mod inspection;
 mod progress;
+mod simulated;
 mod text;
 mod usage;
 

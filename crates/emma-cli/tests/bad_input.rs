@@ -379,6 +379,13 @@ fn options() {
         "experiment3 --positive-weight 0",
         "experiment3 --threshold-rule max_f",
         "experiment3 --device tpu",
+        "score --device cuda:one",
+        "data simulate",
+        "data simulate --out a.csv --rows 0",
+        "data simulate --out a.csv --pulsar-fraction 1.5",
+        "data simulate --out a.csv --pulsar-fraction nan",
+        "data simulate --out a.csv --truth a.csv",
+        "data simulate --out nowhere/a.csv",
     ] {
         if arguments == "data" {
             continue; // Help, which is longer than a line.

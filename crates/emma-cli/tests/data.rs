@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use common::Place;
 use common::http_server::{Answer, HttpServer, zip_of};
+use sha2::{Digest, Sha256};
 
 /// Commands that want HTRU2 and nothing else.
 const COMMANDS: [&str; 2] = [
@@ -112,6 +113,106 @@ fn another_file_in_the_place_of_htru2_is_an_error_and_stays() {
         assert!(!place.exists("out"));
     }
     assert_eq!(server.requests(), 0, "nothing is downloaded over it");
+}
+
+/// Runs into a folder of somebody else's, so that it ends once the data are there.
+#[test]
+fn without_htru2_auto_runs_on_the_simulated_survey_and_says_so_loudly() {
+    for answer in [
+        Answer::Status(404),
+        Answer::Whole(zip_of("HTRU_2.csv", b"1,2,3\n")),
+        Answer::HalfThenClosed(zip_of("HTRU_2.csv", b"1,2,3\n")),
+    ] {
+        let server = HttpServer::start(answer);
+        let place = Place::new();
+        std::fs::create_dir(place.path().join("out")).unwrap();
+        place.write("out/notes.txt", "mine");
+        let output = run(&place, "experiment3 --quiet --out out", &server.url());
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(
+            String::from_utf8(output.stdout).unwrap(),
+            "experiment3 on a SIMULATED survey, NOT on HTRU2: 17,898 candidates, 1,639 pulsars; 10 \
+             seeds\n"
+        );
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            told.starts_with("warning: cannot download HTRU2 ("),
+            "{told}"
+        );
+        assert!(
+            told.contains("\nwarning: running on the SIMULATED survey instead"),
+            "{told}"
+        );
+        assert!(!place.exists("data"), "nothing is kept");
+    }
+}
+
+#[test]
+fn an_experiment_on_the_simulated_survey_can_be_repeated_from_its_file() {
+    let place = Place::new();
+    let said = place.succeed("experiment3 --data simulated --seeds 1 --epochs 1 --quiet --out out");
+    assert!(
+        said.starts_with("experiment3 on a SIMULATED survey, NOT on HTRU2: "),
+        "{said}"
+    );
+    assert!(
+        said.contains("F1 on test rows of a SIMULATED survey, "),
+        "{said}"
+    );
+    let results: serde_json::Value =
+        serde_json::from_str(&place.read_text("out/results.json")).unwrap();
+    assert_eq!(results["data"]["source"], "simulated");
+    place.succeed("data simulate --out survey.csv");
+    let digest = Sha256::digest(place.read("survey.csv"));
+    assert_eq!(results["data"]["sha256"], format!("{digest:x}"));
+}
+
+#[test]
+fn simulated_tables_hold_together_at_any_number_of_threads() {
+    let place = Place::new();
+    let simulate = "data simulate --rows 300 --seed 7 --pulsar-fraction 0.25";
+    place.succeed(&format!(
+        "{simulate} --out a.csv --curves curves.csv --threads 1"
+    ));
+    place.succeed(&format!("{simulate} --out b.csv --truth t.csv --threads 3"));
+    assert_eq!(place.read("a.csv"), place.read("b.csv"));
+    assert_eq!(place.read("a.truth.csv"), place.read("t.csv"));
+    assert!(!place.exists("b.truth.csv"));
+
+    let fields = |file: &str| -> Vec<Vec<String>> {
+        let text = place.read_text(file);
+        let rows = text.lines().skip(1);
+        rows.map(|row| row.split(',').map(str::to_owned).collect())
+            .collect()
+    };
+    let (table, truth, curves) = (fields("a.csv"), fields("t.csv"), fields("curves.csv"));
+    assert_eq!((table.len(), truth.len(), curves.len()), (300, 300, 300));
+    assert_eq!(table.iter().filter(|row| row[8] == "1").count(), 75);
+    for (number, ((row, truth), curves)) in table.iter().zip(&truth).zip(&curves).enumerate() {
+        assert_eq!(
+            (&truth[0], &curves[0]),
+            (&number.to_string(), &number.to_string())
+        );
+        assert_eq!(truth[1] == "pulsar", row[8] == "1");
+        let bytes: Vec<f64> = curves[1..]
+            .iter()
+            .map(|byte| byte.parse().unwrap())
+            .collect();
+        let (profile, dm_curve) = bytes.split_at(128);
+        for (curve, features) in [(profile, &row[..4]), (dm_curve, &row[4..8])] {
+            // The first two of the four moments; the library's tests recompute all.
+            let n = curve.len() as f64;
+            let mean = curve.iter().sum::<f64>() / n;
+            let variance = curve.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+            for (feature, expected) in features.iter().zip([mean, variance.sqrt()]) {
+                let feature: f64 = feature.parse().unwrap();
+                assert!((feature - expected).abs() <= 1e-6 * expected.abs() + 1e-6);
+            }
+        }
+    }
+    // Any reader of HTRU2 takes it.
+    let said = place.succeed("experiment3 --data a.csv --seeds 1 --epochs 1 --quiet --out out");
+    assert!(said.starts_with("experiment3 on a.csv: 300 candidates, 75 pulsars; 1 seed\n"));
 }
 
 /// The one test that needs HTRU2 itself, whose digest alone is accepted.

@@ -114,10 +114,8 @@ pub fn read_htru2(path: impl AsRef<Path>) -> Result<CandidateTable> {
 /// [`Error::WrongDigest`], as [`read_htru2`].
 pub fn parse_htru2(bytes: &[u8], file: impl Into<String>) -> Result<CandidateTable> {
     let file = file.into();
-    let sha256 = hexadecimal(&Sha256::digest(bytes));
-    check_digest(&file, &sha256)?;
-    let samples = Samples::read(bytes, file, &modes(), LABEL_COLUMN)?;
-    Ok(CandidateTable { samples, sha256 })
+    check_digest(&file, &hexadecimal(&Sha256::digest(bytes)))?;
+    parse_candidates(bytes, file)
 }
 
 /// Reads any table with HTRU2's nine columns, with a header or without.
@@ -143,6 +141,16 @@ pub fn read_candidates(path: impl AsRef<Path>) -> Result<CandidateTable> {
     let samples = Samples::read_rows(&mut file, name, &modes(), LABEL_COLUMN, n_rows)?;
     // The samples were read to the end of the file, so all of it was hashed.
     let sha256 = hexadecimal(&file.hasher.finalize());
+    Ok(CandidateTable { samples, sha256 })
+}
+
+/// Reads a table with HTRU2's nine columns from bytes already in memory; `file` is their name in errors.
+///
+/// # Errors
+/// Those of [`Samples::read`].
+pub fn parse_candidates(bytes: &[u8], file: impl Into<String>) -> Result<CandidateTable> {
+    let samples = Samples::read(bytes, file, &modes(), LABEL_COLUMN)?;
+    let sha256 = hexadecimal(&Sha256::digest(bytes));
     Ok(CandidateTable { samples, sha256 })
 }
 

@@ -13,11 +13,11 @@ use serde_json::Value;
 use crate::args::{Experiment3Args, GlobalArgs};
 use crate::experiment3::data::SeedData;
 use crate::experiment3::results::Results;
-use crate::experiment3::settings::{DataSettings, Settings};
+use crate::experiment3::settings::{DataSettings, HTRU2, SIMULATED, Settings};
 use crate::experiment3::{report, seed};
 use crate::failure::{CommandResult, Failure};
 use crate::progress::Progress;
-use crate::{files, folders, htru2_file};
+use crate::{files, folders, htru2_file, simulated};
 
 const RESULTS_FILE: &str = "results.json";
 const SETTINGS_FILE: &str = "settings.json";
@@ -81,17 +81,23 @@ fn read_data(
     global: &GlobalArgs,
 ) -> CommandResult<(CandidateTable, DataSettings)> {
     let (table, source) = match args.data.as_str() {
-        "simulated" => {
-            return Err(Failure::input(
-                "--data simulated: the simulated survey is not part of this version",
-            ));
-        }
-        "auto" | "htru2" => (htru2(args, global)?, "htru2".to_owned()),
-        file => (read_candidates(file)?, file.to_owned()),
+        SIMULATED => (simulated::candidates(global)?, SIMULATED),
+        HTRU2 => (htru2(args, global)?, HTRU2),
+        "auto" => match htru2_or_failed_download(args, global)? {
+            Ok(table) => (table, HTRU2),
+            Err(failure) => {
+                files::tell(&format!(
+                    "warning: {failure}\nwarning: running on the SIMULATED survey instead; its scores say \
+                     nothing of HTRU2"
+                ));
+                (simulated::candidates(global)?, SIMULATED)
+            }
+        },
+        file => (read_candidates(file)?, file),
     };
     let labels = table.samples.labels();
     let data = DataSettings {
-        source,
+        source: source.to_owned(),
         rows: labels.len(),
         positives: labels.iter().map(|&label| usize::from(label)).sum(),
         sha256: table.sha256.clone(),
@@ -107,17 +113,28 @@ fn read_data(
 
 /// HTRU2 from the data folder; downloaded and kept there if it is not there yet.
 fn htru2(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<CandidateTable> {
+    htru2_or_failed_download(args, global)?
+}
+
+/// The same, telling failures of the download apart from a wrong file in the data folder, which is an
+/// error whatever was asked for.
+fn htru2_or_failed_download(
+    args: &Experiment3Args,
+    global: &GlobalArgs,
+) -> CommandResult<CommandResult<CandidateTable>> {
     let folder = folders::data_folder(args.data_dir.as_deref());
     if let Some(table) = htru2_file::read(&folder)? {
-        return Ok(table);
+        return Ok(Ok(table));
     }
-    let download = htru2_file::download(global.quiet)
-        .map_err(|failure| htru2_file::explain(failure, &folder))?;
+    let download = match htru2_file::download(global.quiet) {
+        Ok(download) => download,
+        Err(failure) => return Ok(Err(htru2_file::explain(failure, &folder))),
+    };
     if let Err(error) = download.keep(&folder) {
         // The rows are there, and the next run may have them from the network again.
         files::tell(&format!("warning: cannot keep HTRU2: {error:#}"));
     }
-    Ok(download.table)
+    Ok(Ok(download.table))
 }
 
 /// Makes the folder ready to be filled or continued; returns its results if it is finished.

@@ -4,3 +4,4 @@ pub(crate) mod data;
 pub(crate) mod experiment3;
 pub(crate) mod inspect;
 pub(crate) mod score;
+pub(crate) mod simulate;

@@ -6,14 +6,15 @@ use emma_models::Metric;
 
 use super::data::UNCORRUPTED;
 use super::results::{ByCondition, OverSeeds, Results};
+use super::settings::{HTRU2, SIMULATED};
 use crate::text::{align, thousands};
 
 /// The line that says what the figures are made of; printed first.
 pub(crate) fn headline(results_data: &super::settings::DataSettings, n_seeds: usize) -> String {
-    let name = if results_data.source == "htru2" {
-        "HTRU2".to_owned()
-    } else {
-        results_data.source.clone()
+    let name = match results_data.source.as_str() {
+        HTRU2 => "HTRU2",
+        SIMULATED => "a SIMULATED survey, NOT on HTRU2",
+        path => path,
     };
     let seeds = if n_seeds == 1 { "seed" } else { "seeds" };
     format!(
@@ -28,9 +29,14 @@ pub(crate) fn table(results: &Results, metric: Metric) -> String {
     let noise = results.settings.noise_std;
     let conditions = conditions(results);
     let mut text = format!(
-        "{} on test rows, mean ± half-width of the 95 % interval over seeds.{}\n\
+        "{} on test rows{}, mean ± half-width of the 95 % interval over seeds.{}\n\
          Noisy: that mode of every test row, noise of standard deviation {noise}.\n\n",
         metric.title(),
+        if results.data.source == SIMULATED {
+            " of a SIMULATED survey"
+        } else {
+            ""
+        },
         if metric.lower_is_better() {
             " Lower is better."
         } else {

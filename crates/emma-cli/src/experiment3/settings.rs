@@ -6,10 +6,15 @@ use emma_models::{ThresholdRule, TrainingConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Source of data: HTRU2, told by its digest.
+pub(crate) const HTRU2: &str = "htru2";
+/// Source of data: the simulated survey.
+pub(crate) const SIMULATED: &str = "simulated";
+
 /// The table an experiment runs on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DataSettings {
-    /// `htru2`, or the path as it was given.
+    /// [`HTRU2`], [`SIMULATED`], or the path as it was given.
     pub(crate) source: String,
     pub(crate) rows: usize,
     pub(crate) positives: usize,

@@ -12,7 +12,8 @@
 //! 4. Both curves are stored as bytes. The eight features of a [`Candidate`] are [`moments`] of these
 //!    bytes, and come from nowhere else.
 //!
-//! [`Survey`] makes candidates one by one, in any order, and [`simulate`] makes [`Samples`].
+//! [`Survey`] makes candidates one by one, in any order, [`simulate`] makes [`Samples`], and
+//! [`SurveyWriter`] makes files.
 //!
 //! ```
 //! use emma_data::survey::{Survey, SurveyConfig};
@@ -42,6 +43,7 @@ mod parameters;
 mod pulse_profile;
 mod receiver;
 mod source;
+mod writer;
 
 use ndarray::Array2;
 use rand::Rng;
@@ -56,6 +58,7 @@ pub use self::parameters::{ChanceDetections, LogNormal, Population, SourceParame
 pub use self::pulse_profile::{Component, N_PHASE_BINS};
 pub use self::receiver::Receiver;
 pub use self::source::Source;
+pub use self::writer::SurveyWriter;
 use crate::error::{Error, Result};
 use crate::htru2;
 use crate::random::{Generator, generator};
