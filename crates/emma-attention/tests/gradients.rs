@@ -68,8 +68,8 @@ proptest! {
             prop_assume!(away_from_kinks(&fixture));
             let none = Regularizers::default();
             let exponent = fixture.named_vars()[3].1.clone();
-            assert_gradients(&[("coupling_exponent", &exponent)], || loss(&fixture, &none), 1e-6, 1e-8)
-                .unwrap();
+            let named = [("coupling_exponent", &exponent)];
+            assert_gradients(&named, || loss(&fixture, &none), 1e-6, 1e-8).unwrap();
             let gradients = loss(&fixture, &none).unwrap().backward().unwrap();
             let gradient = gradients.get(&exponent).unwrap();
             let transposed = values(&gradient.t().unwrap().contiguous().unwrap()).unwrap();

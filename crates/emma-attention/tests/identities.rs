@@ -97,7 +97,8 @@ proptest! {
             let potentials = fixture.potentials.as_tensor().index_select(&reversed, 0).unwrap();
             let permuted =
                 fixture.emma.forward(&modes, &PotentialEnergies::new(potentials).unwrap()).unwrap();
-            let expected = forward(&fixture).attention.as_tensor().index_select(&reversed, 0).unwrap();
+            let before = forward(&fixture).attention;
+            let expected = before.as_tensor().index_select(&reversed, 0).unwrap();
             let got = values(permuted.attention.as_tensor()).unwrap();
             // To the bit on the CPU; other devices may add in another order.
             let relative = if device.is_cpu() { 0. } else { 1e-12 };
@@ -155,7 +156,11 @@ proptest! {
                 } else {
                     CouplingExponent::Free
                 },
-                coupling_limit: if one { CouplingLimit::One } else { CouplingLimit::SharedAmongModes },
+                coupling_limit: if one {
+                    CouplingLimit::One
+                } else {
+                    CouplingLimit::SharedAmongModes
+                },
                 minimum_self_weight: 0.25,
                 ..EmmaConfig::default()
             };

@@ -82,11 +82,13 @@ proptest! {
         n_features in 1usize..5, n_hidden in 1usize..6, n in 1usize..5, seed: u64,
     ) {
         for device in devices_with(DType::F64) {
-            let (autoencoder, variables) = build(n_features, n_hidden, seed, DType::F64, device).unwrap();
+            let (autoencoder, variables) =
+                build(n_features, n_hidden, seed, DType::F64, device).unwrap();
             let clean = rows(n, n_features, seed, 2., device).unwrap();
             let corrupted = (&clean + rows(n, n_features, seed ^ 1, 0.1, device).unwrap()).unwrap();
             let vars = variables.all_vars();
-            let named = [("weight", &vars[0]), ("encoder_bias", &vars[1]), ("decoder_bias", &vars[2])];
+            let names = ["weight", "encoder_bias", "decoder_bias"];
+            let named: Vec<_> = names.into_iter().zip(&vars).collect();
             let loss = || denoising_loss(&autoencoder, &clean, &corrupted)
                 .map_err(candle_core::Error::wrap);
             assert_gradients(&named, loss, 1e-7, 1e-8).unwrap();
@@ -124,7 +126,8 @@ proptest! {
         n_features in 2usize..6, n_hidden in 1usize..8, seed: u64,
     ) {
         for device in devices_with(DType::F64) {
-            let (autoencoder, variables) = build(n_features, n_hidden, seed, DType::F64, device).unwrap();
+            let (autoencoder, variables) =
+                build(n_features, n_hidden, seed, DType::F64, device).unwrap();
             let x = rows(4, n_features, seed, 3., device).unwrap();
             let reversed: Vec<u32> = (0..n_features as u32).rev().collect();
             let reversed = Tensor::new(reversed, device).unwrap();

@@ -67,7 +67,8 @@ pub struct Explanation {
     pub attention: Vec<Vec<f32>>,
 }
 
-/// The type that a [`TrainedModel`] computes in on a device: f64, or f32 on Metal, which has no f64.
+/// The type that a [`TrainedModel`] computes in on a device: f64, but f32 on Metal, which has no
+/// f64.
 ///
 /// In f32 probabilities and attention of ordinary rows agree with the CPU's to about five digits,
 /// energies to f32's precision of their largest term. Rows whose energies go beyond f32

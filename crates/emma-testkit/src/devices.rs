@@ -8,9 +8,10 @@ use candle_core::{DType, Device, Result};
 
 /// Every device that this build has and this machine offers, the CPU always first.
 ///
-/// A build without device features, in whatever crate, has the CPU alone. With `cuda` every card follows, by its
-/// number, with `metal` the first GPU; a device that does not open is left out, with the reason on
-/// standard error. Devices are opened once a process, so that tensors of two calls fit together.
+/// A build without device features, in whatever crate, has the CPU alone. With `cuda` every card
+/// follows, by its number, with `metal` the first GPU. A device that does not open is left out,
+/// with the reason on standard error. Devices are opened once a process, so that tensors of two
+/// calls fit together.
 ///
 /// A test keeps its tensors to its own thread: candle gives every thread a CUDA stream of its own
 /// and orders none after another.
