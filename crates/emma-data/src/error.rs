@@ -466,6 +466,24 @@ pub enum Error {
         /// The value after.
         found: f32,
     },
+    /// A text names no manifold.
+    #[error("expected a manifold, wave or circle, found {found:?}")]
+    ManifoldName {
+        /// The text that came.
+        found: String,
+    },
+    /// Samples of a manifold do not fit the memory.
+    #[error("memory cannot hold {n_samples} samples of a manifold")]
+    ManifoldTooLarge {
+        /// Number of samples.
+        n_samples: usize,
+    },
+    /// Noise takes a sample of a manifold out of its numbers.
+    #[error("expected samples of a manifold that fit 32 bits, found {found}")]
+    ManifoldNoise {
+        /// The coordinate that came.
+        found: f32,
+    },
     /// A setting of the simulated survey is out of its range.
     #[error("simulated survey: expected {name} {expected}, found {found}")]
     SurveySetting {
