@@ -44,7 +44,10 @@ mod split;
 mod standardize;
 pub mod survey;
 
-pub use corruption::{Corruption, CorruptionRecord, NoiseStd, corrupt, noise_to_signal_decibels};
+pub use corruption::{
+    Corruption, CorruptionLevel, CorruptionRecord, DropProbability, NoiseStd, corrupt,
+    noise_to_signal_decibels,
+};
 pub use error::{Error, Result};
 pub use feature_reader::{Chunk, FeatureReader, LabelColumn};
 pub use htru2::{CandidateTable, read_candidates, read_htru2};
