@@ -159,7 +159,7 @@ def place(node, path):
 class Problem:
     def __init__(self, rows, pulsars, start):
         self.start = copy.deepcopy(start)
-        self.start.update(pulsar_fraction=float(pulsars), n_candidates=1639 if pulsars else 3000)
+        self.start.update(pulsar_fraction=float(pulsars), n_candidates=6000)
         fitted = ["pulsar", "dispersion_measure"] if pulsars else OTHERS
         if not pulsars:
             fitted = [*fitted, "band_share", *(f"{kind}_share" for kind in OTHERS[:3]), "chance"]

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::corruption::Corruption;
+
 /// Result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -470,10 +472,35 @@ pub enum Error {
         found: f64,
     },
     /// A corruption's text names no known kind, or its level is not a number.
-    #[error("expected a corruption written as noise:S, such as noise:0.5, found {found:?}")]
+    #[error(
+        "expected a corruption written as {}, found {found:?} (nearest: {nearest})",
+        corruption_forms()
+    )]
     CorruptionText {
         /// The text that came.
         found: String,
+        /// The form whose kind is most like it.
+        nearest: &'static str,
+    },
+    /// What stands behind a kind of corruption is no number.
+    #[error("expected a number after {kind}:, such as {kind}:0.5, found {found:?}")]
+    CorruptionLevelText {
+        /// The kind.
+        kind: String,
+        /// The text that came.
+        found: String,
+    },
+    /// A shift or a factor is no finite 32-bit number.
+    #[error("expected a level between -{most} and {most}, found {found}", most = f32::MAX)]
+    CorruptionLevel {
+        /// The number that came.
+        found: f64,
+    },
+    /// A probability of dropping a feature is none.
+    #[error("expected a probability of dropping between 0 and 1, found {found}")]
+    DropProbability {
+        /// The number that came.
+        found: f64,
     },
     /// A mode was asked for that does not exist.
     #[error("expected a mode index below {n_modes}, found {mode_index}")]
@@ -528,6 +555,24 @@ pub enum Error {
         /// The value after.
         found: f32,
     },
+    /// A text names no manifold.
+    #[error("expected a manifold, wave or circle, found {found:?}")]
+    ManifoldName {
+        /// The text that came.
+        found: String,
+    },
+    /// Samples of a manifold do not fit the memory.
+    #[error("memory cannot hold {n_samples} samples of a manifold")]
+    ManifoldTooLarge {
+        /// Number of samples.
+        n_samples: usize,
+    },
+    /// Noise takes a sample of a manifold out of its numbers.
+    #[error("expected samples of a manifold that fit 32 bits, found {found}")]
+    ManifoldNoise {
+        /// The coordinate that came.
+        found: f32,
+    },
     /// A setting of the simulated survey is out of its range.
     #[error("simulated survey: expected {name} {expected}, found {found}")]
     SurveySetting {
@@ -578,6 +623,14 @@ fn listing_of(names: &[String], count: usize) -> String {
     match count.saturating_sub(listed.len()) {
         0 => text,
         n_more => format!("{text} and {n_more} more"),
+    }
+}
+
+/// How the kinds of corruption are written: `noise:S, … or drop:P`.
+fn corruption_forms() -> String {
+    match Corruption::FORMS.split_last() {
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
     }
 }
 

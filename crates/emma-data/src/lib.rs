@@ -15,6 +15,9 @@
 //! 4. [`CorruptionRecord`] says which mode of which row is to be corrupted, and [`corrupt`] does it
 //!    on copies.
 //!
+//! Where there is no table, [`survey`] simulates pulsar candidates with HTRU2's columns, and [`Manifold`]
+//! gives the two curves of the thesis's first experiment.
+//!
 //! Whatever is random draws from a [`generator`]: seeded, and named after its purpose.
 //!
 //! ```
@@ -36,6 +39,7 @@ mod error;
 mod feature_reader;
 mod hexadecimal;
 pub mod htru2;
+mod manifolds;
 mod random;
 mod record_reader;
 mod samples;
@@ -45,10 +49,14 @@ pub mod survey;
 
 #[cfg(feature = "download")]
 pub use archive::Archive;
-pub use corruption::{Corruption, CorruptionRecord, NoiseStd, corrupt, noise_to_signal_decibels};
+pub use corruption::{
+    Corruption, CorruptionLevel, CorruptionRecord, DropProbability, NoiseStd, corrupt,
+    noise_to_signal_decibels,
+};
 pub use error::{Error, Result};
 pub use feature_reader::{Chunk, FeatureReader, LabelColumn};
 pub use htru2::{CandidateTable, read_candidates, read_htru2};
+pub use manifolds::Manifold;
 pub use random::{Generator, generator};
 pub use samples::{ModeColumns, ModeSamples, Samples};
 pub use split::{Split, SplitFractions, stratified_split};

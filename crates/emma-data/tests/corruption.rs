@@ -52,6 +52,24 @@ proptest! {
     }
 
     #[test]
+    fn no_kind_touches_what_is_not_recorded(
+        modes in modes(),
+        form in prop::sample::select(Corruption::FORMS.to_vec()),
+        seed: u64,
+    ) {
+        let corruption: Corruption = form.replace(['S', 'P'], "0.5").parse().unwrap();
+        let rng = &mut generator(seed, "corruption");
+        let record = CorruptionRecord::mixture(modes[0].nrows(), modes.len(), rng).unwrap();
+        let corrupted = corrupt(&modes, &record, &corruption, rng).unwrap();
+        for (mode_index, (clean, corrupted)) in modes.iter().zip(&corrupted).enumerate() {
+            for ((row, column), value) in clean.indexed_iter() {
+                let same = value.to_bits() == corrupted[[row, column]].to_bits();
+                prop_assert!(same || record.flags()[[row, mode_index]]);
+            }
+        }
+    }
+
+    #[test]
     fn a_clean_record_draws_nothing(modes in modes(), seed: u64) {
         let record = CorruptionRecord::clean(modes[0].nrows(), modes.len()).unwrap();
         let noise = Corruption::Noise(NoiseStd::new(1.0).unwrap());
@@ -87,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_corruption_or_an_error(text in "(noise|[a-z]{0,5}):?[-+.e0-9a-z]{0,8}") {
+    fn any_text_is_a_corruption_or_an_error(text in "(noise|student_t|offset|scale|drop|[a-z]{0,5}):?[-+.e0-9a-z]{0,8}") {
         if let Ok(corruption) = text.parse::<Corruption>() {
             prop_assert_eq!(corruption.to_string().parse::<Corruption>().unwrap(), corruption);
         }

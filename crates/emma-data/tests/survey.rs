@@ -116,7 +116,15 @@ fn a_seed_repeats_its_candidates_in_any_order() {
     assert_eq!(halves, first);
     assert!(again.candidate(60).is_none());
     assert_ne!(survey(60, 4).candidate(0).as_ref(), Some(&first[0]));
-    assert_ne!(first[0].profile, first[1].profile);
+    for (index, candidate) in first.iter().enumerate() {
+        for earlier in &first[..index] {
+            assert_ne!(candidate.profile, earlier.profile);
+            assert_ne!(
+                candidate.source.search_snr.to_bits(),
+                earlier.source.search_snr.to_bits()
+            );
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Seeded corruption of chosen modes of chosen rows, on copies.
 
+mod drop_probability;
+mod level;
 mod noise_std;
 mod record;
 
@@ -8,9 +10,11 @@ use std::str::FromStr;
 
 use ndarray::{Array2, ArrayBase, Data, Ix2};
 use rand::Rng;
-use rand_distr::StandardNormal;
+use rand_distr::{StandardNormal, StudentT};
 use serde::{Deserialize, Serialize};
 
+pub use self::drop_probability::DropProbability;
+pub use self::level::CorruptionLevel;
 pub use self::noise_std::{NoiseStd, noise_to_signal_decibels};
 pub use self::record::CorruptionRecord;
 use crate::error::{Error, Result};
@@ -33,29 +37,107 @@ pub enum Corruption {
     /// `noise:S`: Gaussian white noise of standard deviation `S` is added to every feature of the
     /// mode.
     Noise(NoiseStd),
+    /// `student_t:S`: noise with outliers, `S` times a draw from Student's t distribution with two
+    /// degrees of freedom, is added to every feature of the mode. Its variance is infinite, so `S` is no
+    /// standard deviation; 58 % of the draws are within `S`.
+    StudentT(NoiseStd),
+    /// `offset:S`: `S` is added to every feature of the mode.
+    Offset(CorruptionLevel),
+    /// `scale:S`: every feature of the mode is multiplied by `S`.
+    Scale(CorruptionLevel),
+    /// `drop:P`: each feature of the mode is set to 0, the mean of a standardized feature, with the
+    /// probability `P`, independently of the others.
+    Drop(DropProbability),
 }
+
+impl Corruption {
+    /// How each kind is written.
+    pub const FORMS: [&str; 5] = ["noise:S", "student_t:S", "offset:S", "scale:S", "drop:P"];
+
+    /// Name of the kind, what stands before the colon.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Noise(_) => "noise",
+            Self::StudentT(_) => "student_t",
+            Self::Offset(_) => "offset",
+            Self::Scale(_) => "scale",
+            Self::Drop(_) => "drop",
+        }
+    }
+
+    /// The value with its corruption, computed in 32 bits.
+    fn apply(&self, value: f32, rng: &mut impl Rng) -> f32 {
+        match *self {
+            Self::Noise(level) => value + level.get() as f32 * rng.sample::<f32, _>(StandardNormal),
+            Self::StudentT(level) => {
+                let draw = StudentT::new(DEGREES_OF_FREEDOM)
+                    .map_or(f32::NAN, |student_t| rng.sample(student_t));
+                value + level.get() as f32 * draw
+            }
+            Self::Offset(level) => value + level.get() as f32,
+            Self::Scale(level) => value * level.get() as f32,
+            Self::Drop(probability) => {
+                if rng.random::<f64>() < probability.get() {
+                    0.0
+                } else {
+                    value
+                }
+            }
+        }
+    }
+}
+
+/// Of Student's t distribution: the fewest whole ones with a mean.
+const DEGREES_OF_FREEDOM: f32 = 2.0;
 
 impl FromStr for Corruption {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let unknown = || Error::CorruptionText {
-            found: text.to_owned(),
+        let (kind, level) = text.split_once(':').unwrap_or((text, ""));
+        let number = || {
+            level
+                .parse::<f64>()
+                .map_err(|_| Error::CorruptionLevelText {
+                    kind: kind.to_owned(),
+                    found: text.to_owned(),
+                })
         };
-        let (kind, level) = text.split_once(':').ok_or_else(unknown)?;
         match kind {
-            "noise" => Ok(Self::Noise(NoiseStd::new(
-                level.parse().map_err(|_| unknown())?,
-            )?)),
-            _ => Err(unknown()),
+            "noise" => Ok(Self::Noise(NoiseStd::new(number()?)?)),
+            "student_t" => Ok(Self::StudentT(NoiseStd::new(number()?)?)),
+            "offset" => Ok(Self::Offset(CorruptionLevel::new(number()?)?)),
+            "scale" => Ok(Self::Scale(CorruptionLevel::new(number()?)?)),
+            "drop" => Ok(Self::Drop(DropProbability::new(number()?)?)),
+            _ => Err(Error::CorruptionText {
+                found: text.to_owned(),
+                nearest: nearest_form(kind),
+            }),
         }
     }
 }
 
+/// The form whose kind takes the fewest edits to be `kind`; the first of several.
+fn nearest_form(kind: &str) -> &'static str {
+    // Distances take the time of both lengths multiplied: names are short, texts need not be.
+    let start: String = kind.chars().take(64).collect();
+    let distance = |form: &str| {
+        let name = form.split_once(':').map_or(form, |(name, _)| name);
+        strsim::damerau_levenshtein(&start.to_lowercase(), name)
+    };
+    Corruption::FORMS
+        .into_iter()
+        .min_by_key(|form| distance(form))
+        .unwrap_or_default()
+}
+
 impl fmt::Display for Corruption {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.kind();
         match self {
-            Self::Noise(level) => write!(formatter, "noise:{level}"),
+            Self::Noise(level) | Self::StudentT(level) => write!(formatter, "{kind}:{level}"),
+            Self::Offset(level) | Self::Scale(level) => write!(formatter, "{kind}:{level}"),
+            Self::Drop(probability) => write!(formatter, "{kind}:{probability}"),
         }
     }
 }
@@ -77,9 +159,12 @@ impl From<Corruption> for String {
 /// Corrupted copies of all modes: the modes of the rows that `record` marks are changed, every other
 /// cell keeps its bits.
 ///
-/// Noise: `x + S · ε`, `ε` drawn from the standard normal distribution for each feature, computed in
-/// 32 bits. Draws are made for corrupted cells only, row by row, within a row mode by mode, within a
-/// mode feature by feature; so two levels of noise under one seed scale the same draws.
+/// `x + S · ε` with a draw `ε` for each feature (`noise`: standard normal; `student_t`: Student's t with
+/// two degrees of freedom), `x + S` (`offset`), `x · S` (`scale`), or 0 with the probability `P` and `x`
+/// otherwise (`drop`), computed in 32 bits. Draws are made for corrupted cells only, row by row, within a
+/// row mode by mode, within a mode feature by feature; so two levels of noise under one seed scale the
+/// same draws, and what is dropped at a low probability is dropped at a higher one too. `offset` and
+/// `scale` draw nothing.
 ///
 /// # Shapes
 /// - `modes[m]`: `[rows, features of m]`, arrays or views
@@ -94,7 +179,8 @@ impl From<Corruption> for String {
 /// [`Error::CorruptedValue`] if a changed value is NaN or infinite.
 ///
 /// # Source
-/// Thesis, section 6.2: white noise on a whole mode, whatever the class.
+/// `noise`: thesis, section 6.2, white noise on a whole mode, whatever the class. The other kinds are this
+/// implementation's, for faults that nobody trained for.
 pub fn corrupt<S: Data<Elem = f32>>(
     modes: &[ArrayBase<S, Ix2>],
     record: &CorruptionRecord,
@@ -123,11 +209,7 @@ pub fn corrupt<S: Data<Elem = f32>>(
         }
         for (column, cell) in copies[mode_index].row_mut(row).iter_mut().enumerate() {
             let value = *cell;
-            *cell = match *corruption {
-                Corruption::Noise(level) => {
-                    value + level.get() as f32 * rng.sample::<f32, _>(StandardNormal)
-                }
-            };
+            *cell = corruption.apply(value, rng);
             if !cell.is_finite() {
                 return Err(Error::CorruptedValue {
                     mode_index,
@@ -171,23 +253,48 @@ mod tests {
 
     #[test]
     fn texts_that_name_no_corruption_are_refused() {
-        for text in [
-            "",
-            "noise",
-            "noise:",
-            "noise:x",
-            "noise: 1",
-            "Noise:1",
-            "blur:1",
-            "noise:1:2",
+        let message = |text: &str| text.parse::<Corruption>().unwrap_err().to_string();
+        for (text, nearest) in [
+            ("", "drop:P"),
+            ("Noise:1", "noise:S"),
+            ("nose:1", "noise:S"),
+            ("student-t:1", "student_t:S"),
+            ("ofset:1", "offset:S"),
+            ("sclae:1", "scale:S"),
+            ("dorp", "drop:P"),
         ] {
             assert_eq!(
-                text.parse::<Corruption>().unwrap_err().to_string(),
+                message(text),
                 format!(
-                    "expected a corruption written as noise:S, such as noise:0.5, found {text:?}"
+                    "expected a corruption written as noise:S, student_t:S, offset:S, scale:S or \
+                     drop:P, found {text:?} (nearest: {nearest})"
                 )
             );
         }
+        for (text, kind) in [
+            ("noise", "noise"),
+            ("noise:", "noise"),
+            ("noise:x", "noise"),
+            ("scale: 1", "scale"),
+            ("offset:1:2", "offset"),
+        ] {
+            assert_eq!(
+                message(text),
+                format!("expected a number after {kind}:, such as {kind}:0.5, found {text:?}")
+            );
+        }
+        assert_eq!(
+            message("drop:1.5"),
+            "expected a probability of dropping between 0 and 1, found 1.5"
+        );
+        assert_eq!(
+            message("offset:-inf"),
+            format!(
+                "expected a level between -{0} and {0}, found -inf",
+                f32::MAX
+            )
+        );
+        assert!(message("student_t:-1").contains("found -1"));
         assert_eq!(
             "noise:-1".parse::<Corruption>().unwrap_err().to_string(),
             format!(
@@ -197,6 +304,74 @@ mod tests {
         );
         assert!("noise:nan".parse::<Corruption>().is_err());
         assert!("noise:inf".parse::<Corruption>().is_err());
+    }
+
+    #[test]
+    fn every_form_is_a_corruption_of_its_kind() {
+        for form in Corruption::FORMS {
+            let text = form.replace(['S', 'P'], "0.5");
+            let corruption: Corruption = text.parse().unwrap();
+            assert_eq!(corruption.to_string(), text);
+            assert!(form.starts_with(corruption.kind()));
+        }
+        assert_eq!(
+            "offset:-2".parse::<Corruption>().unwrap().to_string(),
+            "offset:-2"
+        );
+    }
+
+    #[test]
+    fn offset_and_scale_are_worked_by_hand() {
+        let clean = [array![[1.0_f32, -2.0], [3.0, 0.5]], array![[7.0], [8.0]]];
+        let record = CorruptionRecord::all_rows(2, 2, 0).unwrap();
+        let corrupted = |text: &str| {
+            let rng = &mut generator(0, "corruption");
+            let corrupted = corrupt(&clean, &record, &text.parse().unwrap(), rng).unwrap();
+            assert_eq!(*rng, generator(0, "corruption"), "{text} draws");
+            assert_eq!(corrupted[1], clean[1]);
+            corrupted[0].clone()
+        };
+        assert_eq!(corrupted("offset:2"), array![[3.0, 0.0], [5.0, 2.5]]);
+        assert_eq!(corrupted("scale:-2"), array![[-2.0, 4.0], [-6.0, -1.0]]);
+        assert_eq!(corrupted("scale:1"), clean[0]);
+    }
+
+    #[test]
+    fn features_are_dropped_with_their_probability_and_more_at_a_higher_one() {
+        let clean = [Array2::<f32>::ones((10_000, 2))];
+        let record = CorruptionRecord::all_rows(10_000, 1, 0).unwrap();
+        let dropped = |text: &str| {
+            let rng = &mut generator(0, "corruption");
+            let corrupted = corrupt(&clean, &record, &text.parse().unwrap(), rng).unwrap();
+            corrupted[0].map(|&value| value.to_bits() == 0)
+        };
+        let count = |text: &str| dropped(text).iter().filter(|&&dropped| dropped).count();
+        assert_eq!(count("drop:0"), 0);
+        assert_eq!(count("drop:1"), 20_000);
+        // Five standard deviations, 5 √(20,000 · 0.3 · 0.7).
+        assert!(count("drop:0.3").abs_diff(6000) < 325);
+        let pairs = dropped("drop:0.3");
+        for (&few, &more) in pairs.iter().zip(&dropped("drop:0.6")) {
+            assert!(more || !few);
+        }
+    }
+
+    #[test]
+    fn student_noise_has_its_quartiles_and_its_outliers() {
+        let clean = [Array2::<f32>::zeros((20_000, 2))];
+        let record = CorruptionRecord::all_rows(20_000, 1, 0).unwrap();
+        let rng = &mut generator(0, "corruption");
+        let noisy = corrupt(&clean, &record, &"student_t:0.5".parse().unwrap(), rng).unwrap();
+        let share = |bound: f32| {
+            let within = noisy[0].iter().filter(|value| value.abs() < bound).count();
+            within as f64 / 40_000.0
+        };
+        // P(|t| < b) = b / √(2 + b²) at two degrees of freedom. Five standard errors of 40,000 draws.
+        for bound in [0.5_f32, 1.0, 3.0, 10.0] {
+            let expected = f64::from(bound) / f64::from(2.0 + bound * bound).sqrt();
+            let tolerance = 5.0 * (expected * (1.0 - expected) / 40_000.0).sqrt();
+            assert!((share(0.5 * bound) - expected).abs() < tolerance, "{bound}");
+        }
     }
 
     #[test]
