@@ -134,6 +134,28 @@ pub(crate) enum DataCommand {
     /// The same rows and seed give the same bits, on any number of threads. What each candidate truly is
     /// goes to a second file.
     Simulate(SimulateArgs),
+    /// Compare two tables with HTRU2's columns: quantiles, distances, and whether a network can tell
+    /// them apart
+    Compare(CompareArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// First table
+    #[arg(long, value_name = "htru2|simulated|FILE", default_value = "htru2")]
+    pub(crate) data: String,
+    /// Second table
+    #[arg(long, value_name = "htru2|simulated|FILE", default_value = "simulated")]
+    pub(crate) with: String,
+    /// Folder that holds htru2/HTRU_2.csv [default: $EMMA_DATA_DIR, else data/ in the workspace]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Seed of the network that tells them apart
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

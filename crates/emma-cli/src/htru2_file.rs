@@ -48,6 +48,28 @@ pub(crate) fn download(quiet: bool) -> CommandResult<Download> {
     Ok(Download { bytes, table })
 }
 
+/// HTRU2 from the data folder; downloaded and kept there if it is not there yet.
+///
+/// The inner result is that of the download, so that callers may do without: a wrong file in the data
+/// folder is an error whatever was asked for.
+pub(crate) fn read_or_download(
+    data_folder: &Path,
+    quiet: bool,
+) -> CommandResult<CommandResult<CandidateTable>> {
+    if let Some(table) = read(data_folder)? {
+        return Ok(Ok(table));
+    }
+    let download = match download(quiet) {
+        Ok(download) => download,
+        Err(failure) => return Ok(Err(explain(failure, data_folder))),
+    };
+    if let Err(error) = download.keep(data_folder) {
+        // The rows are there, and the next run may have them from the network again.
+        files::tell(&format!("warning: cannot keep HTRU2: {error:#}"));
+    }
+    Ok(Ok(download.table))
+}
+
 /// HTRU2 as it came, checked.
 pub(crate) struct Download {
     bytes: Vec<u8>,

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod comparison;
 mod device;
 mod experiment3;
 mod failure;

@@ -40,6 +40,19 @@ pub(crate) fn thousands(number: usize) -> String {
     text
 }
 
+/// Four significant digits, which is what people compare.
+pub(crate) fn number(value: f64) -> String {
+    if value == 0. {
+        return "0".into();
+    }
+    let exponent = value.abs().log10().floor() as i32;
+    if !(-4..6).contains(&exponent) {
+        return format!("{value:.3e}");
+    }
+    let decimals = usize::try_from(3 - exponent).unwrap_or(0);
+    format!("{value:.decimals$}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +70,21 @@ mod tests {
         let mut text = String::new();
         align(&mut text, &rows);
         assert_eq!(text, "  a      1\n  bcd  234\n");
+    }
+
+    #[test]
+    fn numbers_have_four_digits() {
+        for (value, expected) in [
+            (0., "0"),
+            (1., "1.000"),
+            (-0.123_456, "-0.1235"),
+            (17.123_45, "17.12"),
+            (123_456.7, "123457"),
+            (1.5e9, "1.500e9"),
+            (2.5e-7, "2.500e-7"),
+            (0.9999, "0.9999"),
+        ] {
+            assert_eq!(number(value), expected);
+        }
     }
 }

@@ -402,6 +402,22 @@ pub enum Error {
         n_rows: usize,
     },
 
+    /// A sample has no value, so no distribution.
+    #[error("{name}: expected at least one value, found none")]
+    EmptySample {
+        /// What was sampled.
+        name: String,
+    },
+    /// A sample holds NaN or infinity.
+    #[error("{name}: expected finite values, found {found} at {index}")]
+    SampleValue {
+        /// What was sampled.
+        name: String,
+        /// Which value of the sample, from 0.
+        index: usize,
+        /// The value.
+        found: f32,
+    },
     /// A standardization was to be fitted to no row.
     #[error("mode {mode:?}: expected at least one row to fit the standardization to, found none")]
     NoRowsToFit {

@@ -35,6 +35,7 @@
 #[cfg(feature = "download")]
 mod archive;
 mod corruption;
+mod empirical;
 mod error;
 mod feature_reader;
 mod hexadecimal;
@@ -53,6 +54,7 @@ pub use corruption::{
     Corruption, CorruptionLevel, CorruptionRecord, DropProbability, NoiseStd, corrupt,
     noise_to_signal_decibels,
 };
+pub use empirical::Empirical;
 pub use error::{Error, Result};
 pub use feature_reader::{Chunk, FeatureReader, LabelColumn};
 pub use htru2::{CandidateTable, read_candidates, read_htru2};

@@ -12,6 +12,7 @@ use crate::{files, folders, htru2_file};
 pub(crate) fn run(args: &DataArgs, global: &GlobalArgs) -> CommandResult<()> {
     match &args.command {
         DataCommand::Fetch(args) => fetch(args, global),
+        DataCommand::Compare(args) => super::compare::run(args, global),
         DataCommand::Simulate(args) => super::simulate::run(args, global),
     }
 }

@@ -80,10 +80,11 @@ fn read_data(
     args: &Experiment3Args,
     global: &GlobalArgs,
 ) -> CommandResult<(CandidateTable, DataSettings)> {
+    let folder = folders::data_folder(args.data_dir.as_deref());
     let (table, source) = match args.data.as_str() {
         SIMULATED => (simulated::candidates(global)?, SIMULATED),
-        HTRU2 => (htru2(args, global)?, HTRU2),
-        "auto" => match htru2_or_failed_download(args, global)? {
+        HTRU2 => (htru2_file::read_or_download(&folder, global.quiet)??, HTRU2),
+        "auto" => match htru2_file::read_or_download(&folder, global.quiet)? {
             Ok(table) => (table, HTRU2),
             Err(failure) => {
                 files::tell(&format!(
@@ -109,32 +110,6 @@ fn read_data(
             .collect(),
     };
     Ok((table, data))
-}
-
-/// HTRU2 from the data folder; downloaded and kept there if it is not there yet.
-fn htru2(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<CandidateTable> {
-    htru2_or_failed_download(args, global)?
-}
-
-/// The same, telling failures of the download apart from a wrong file in the data folder, which is an
-/// error whatever was asked for.
-fn htru2_or_failed_download(
-    args: &Experiment3Args,
-    global: &GlobalArgs,
-) -> CommandResult<CommandResult<CandidateTable>> {
-    let folder = folders::data_folder(args.data_dir.as_deref());
-    if let Some(table) = htru2_file::read(&folder)? {
-        return Ok(Ok(table));
-    }
-    let download = match htru2_file::download(global.quiet) {
-        Ok(download) => download,
-        Err(failure) => return Ok(Err(htru2_file::explain(failure, &folder))),
-    };
-    if let Err(error) = download.keep(&folder) {
-        // The rows are there, and the next run may have them from the network again.
-        files::tell(&format!("warning: cannot keep HTRU2: {error:#}"));
-    }
-    Ok(Ok(download.table))
 }
 
 /// Makes the folder ready to be filled or continued; returns its results if it is finished.

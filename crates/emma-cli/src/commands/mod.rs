@@ -1,5 +1,6 @@
 //! One module a subcommand.
 
+pub(crate) mod compare;
 pub(crate) mod data;
 pub(crate) mod experiment3;
 pub(crate) mod inspect;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{Attention, Inspection, Masking};
-use crate::text::{align, thousands};
+use crate::text::{align, number, thousands};
 
 /// Couplings that are put into words, strongest first.
 const MOST_SENTENCES: usize = 12;
@@ -269,19 +269,6 @@ fn matrix(text: &mut String, name: &str, modes: &[&str], values: &[Vec<Option<f6
     align(text, &rows);
 }
 
-/// Four significant digits, which is what people compare.
-fn number(value: f64) -> String {
-    if value == 0. {
-        return "0".into();
-    }
-    let exponent = value.abs().log10().floor() as i32;
-    if !(-4..6).contains(&exponent) {
-        return format!("{value:.3e}");
-    }
-    let decimals = usize::try_from(3 - exponent).unwrap_or(0);
-    format!("{value:.decimals$}")
-}
-
 /// Text without its quotes, everything else as JSON.
 fn plain(value: &Value) -> String {
     match value {
@@ -300,25 +287,4 @@ fn counted(count: usize, thing: &str) -> String {
 
 fn cells<const N: usize>(row: [&str; N]) -> Vec<String> {
     row.map(str::to_owned).to_vec()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_four_digits() {
-        for (value, expected) in [
-            (0., "0"),
-            (1., "1.000"),
-            (-0.123_456, "-0.1235"),
-            (17.123_45, "17.12"),
-            (123_456.7, "123457"),
-            (1.5e9, "1.500e9"),
-            (2.5e-7, "2.500e-7"),
-            (0.9999, "0.9999"),
-        ] {
-            assert_eq!(number(value), expected);
-        }
-    }
 }
