@@ -216,8 +216,8 @@ pub struct Population {
     /// Share of periodic interference in what is no pulsar; from 0 to 1. The three shares add up to at
     /// most 1; noise is the rest.
     pub periodic_share: f64,
-    /// Signal-to-noise ratio from which on the search reports a trial. Default 6, the least in published
-    /// candidates of the survey; from 0 to 1,000.
+    /// Signal-to-noise ratio from which on the search reports a trial. Default 6, the least that a
+    /// candidate published by the survey's team lists; from 0 to 1,000.
     pub search_threshold: f64,
     /// Detections by chance, in every candidate.
     pub chance: ChanceDetections,
