@@ -254,7 +254,7 @@ def report(path, config=None):
         pair = [rows[rows[:, 8] == label][:, :8] for rows in (real, simulated)]
         print(f"  {part:8} {auc(*pair):.3f}")
     print(f"  {'all':8} {auc(real[:, :8], simulated[:, :8]):.3f}")
-    print(f"  {'with the label':8} {auc(real, simulated):.3f}")
+    print(f"  {'labelled':8} {auc(real, simulated):.3f}")
     held = held_out[:, :8]
     print(f"  {'held out':8} {auc(held, simulated[: len(held), :8]):.3f}")
 

@@ -26,9 +26,9 @@ const ERF_IS_ONE: f64 = 6.0;
 /// default receiver's is at 324 pc cm⁻³.
 ///
 /// # Source
-/// The rule of constant loss: L. Levin, PhD thesis, Swinburne (2012). That the steps near 0, 44 and 142
-/// pc cm⁻³ are 0.13, 0.15 and 0.29 is seen in published candidates of the survey; this law gives 0.130, 0.154 and
-/// 0.298.
+/// The rule of constant loss: L. Levin, PhD thesis, Swinburne University of Technology (2012). The trials
+/// listed in a candidate that the survey's team published are 0.13, 0.15 and 0.29 apart near 0, 44 and 142
+/// pc cm⁻³; this law gives 0.130, 0.154 and 0.298.
 pub fn dispersion_trials(receiver: &Receiver) -> Vec<f64> {
     let scale = 2_f64.sqrt() * receiver.sampling_ms / receiver.channel_smearing_ms(1.0);
     (0..N_TRIALS)

@@ -14,7 +14,7 @@
 /// Of the first two: the curve's; the last two have none.
 ///
 /// # Source
-/// R. J. Lyon et al., MNRAS 459:1104 (2016), table 4, for the choice of features. What a constant curve
+/// R. J. Lyon et al., MNRAS 459:1104 (2016), for the choice of features. What a constant curve
 /// has is this implementation's choice: HTRU2 has none.
 ///
 /// ```

@@ -216,8 +216,8 @@ pub struct Population {
     /// Share of periodic interference in what is no pulsar; from 0 to 1. The three shares add up to at
     /// most 1; noise is the rest.
     pub periodic_share: f64,
-    /// Signal-to-noise ratio from which on the search reports a trial. Default 6, the least in published
-    /// candidates of the survey; from 0 to 1,000.
+    /// Signal-to-noise ratio from which on the search reports a trial. Default 6, the least that a
+    /// candidate published by the survey's team lists; from 0 to 1,000.
     pub search_threshold: f64,
     /// Detections by chance, in every candidate.
     pub chance: ChanceDetections,
@@ -292,18 +292,18 @@ impl Default for Population {
     fn default() -> Self {
         Self {
             pulsar: SourceParameters {
-                period_s: LogNormal::new(0.503, 1.31),
-                duty_cycle: LogNormal::new(0.0294, 0.494),
-                duty_cycle_exponent: -0.175,
-                further_component: 0.408,
-                folded_snr: LogNormal::new(21.9, 0.901),
+                period_s: LogNormal::new(0.545, 1.54),
+                duty_cycle: LogNormal::new(0.0286, 0.371),
+                duty_cycle_exponent: -0.279,
+                further_component: 0.403,
+                folded_snr: LogNormal::new(21.4, 0.905),
                 inverted: 0.0,
-                search_excess: LogNormal::new(11.5, 0.744),
-                search_excess_exponent: 1.34,
-                missed_trials: LogNormal::new(0.0145, 0.914),
-                trial_noise: LogNormal::new(0.548, 0.512),
+                search_excess: LogNormal::new(11.0, 0.763),
+                search_excess_exponent: 1.36,
+                missed_trials: LogNormal::new(0.0151, 0.964),
+                trial_noise: LogNormal::new(0.566, 0.575),
             },
-            dispersion_measure: LogNormal::new(95.0, 0.631),
+            dispersion_measure: LogNormal::new(97.0, 0.589),
             broadband: SourceParameters {
                 period_s: LogNormal::new(0.118, 1.44),
                 duty_cycle: LogNormal::new(0.244, 0.665),

@@ -45,7 +45,7 @@ impl Receiver {
     /// `8.3e-3 · DM · channel_MHz / frequency_GHz³`, DM in pc cm⁻³.
     ///
     /// # Source
-    /// D. R. Lorimer and M. Kramer, *Handbook of Pulsar Astronomy* (2005), equation 4.7 and appendix 2.4.
+    /// D. R. Lorimer and M. Kramer, *Handbook of Pulsar Astronomy* (2005).
     pub fn channel_smearing_ms(&self, dispersion_measure: f64) -> f64 {
         SMEARING_MS * dispersion_measure * self.channel_mhz / self.frequency_ghz.powi(3)
     }
