@@ -38,7 +38,7 @@ fn a_model_is_told_in_words() {
     place.write("without.safetensors", without.file());
     let text = place.succeed("inspect --model without.safetensors");
     assert!(
-        text.contains("No energies: this model does not notice outlying modes."),
+        text.contains("No energies: nothing in this model measures how outlying a mode is."),
         "{text}"
     );
     assert!(!text.contains("Coupling"), "{text}");

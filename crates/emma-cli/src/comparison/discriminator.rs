@@ -12,6 +12,11 @@ use crate::failure::CommandResult;
 /// Parts that the rows are dealt into; each is scored by a network that learned from the others.
 const FOLDS: usize = 3;
 
+/// Passes over the rows, and steps that a small table gets all the same.
+const EPOCHS: usize = 40;
+const LEAST_STEPS: usize = 3000;
+const BATCH_SIZE: usize = 64;
+
 /// Rows of both tables: features side by side, and which table each is from.
 struct Rows {
     features: Vec<Vec<f32>>,
@@ -86,11 +91,12 @@ impl Rows {
         let model = Concatenation {
             network: Mlp::new(&sizes, &vb.pp("network"))?,
         };
+        let n_epochs = EPOCHS.max(LEAST_STEPS * BATCH_SIZE / training.n_rows().max(1));
         let config = TrainingConfig {
-            n_epochs: 40,
-            batch_size: 64,
+            n_epochs,
+            batch_size: BATCH_SIZE,
             learning_rate: 2e-3,
-            patience: Some(6),
+            patience: Some(n_epochs / 6),
             ..TrainingConfig::default()
         };
         let mut rng = stream("training");

@@ -55,7 +55,7 @@ impl Inspection {
             widths.join("-")
         );
         if self.attention.is_none() {
-            text.push_str("No energies: this model does not notice outlying modes.\n");
+            text.push_str("No energies: nothing in this model measures how outlying a mode is.\n");
         }
         self.write_provenance(&mut text);
         text
