@@ -27,14 +27,22 @@ pub fn capacity(gain: f64, bias: f64) -> f64 {
 
 /// Capacity of the rectified attention function, the one that is really applied.
 ///
-/// `∫₀¹ max(0, tanh(g_a α − b_a)) dα = log cosh(g_a − b_a) / g_a` if `g_a > b_a`, else 0.
+/// `∫₀¹ max(0, tanh(g_a α − b_a)) dα = log cosh(g_a − b_a) / g_a` if `g_a > b_a`, else 0; for parameters
+/// outside training's ranges, which model files may hold, the same integral: [`capacity`] for a negative
+/// bias, and for a negative gain that of `α' = 1 − α`.
 ///
 /// # Units
-/// Dimensionless, within [0, 1). `gain` and `bias` are not negative.
+/// Dimensionless, within [0, 1).
 ///
 /// # Source
 /// Thesis eq. 5.9 with the `max(0, ·)` of figure 5.5.
 pub fn rectified_capacity(gain: f64, bias: f64) -> f64 {
+    if gain < 0. {
+        return rectified_capacity(-gain, bias - gain);
+    }
+    if bias < 0. {
+        return capacity(gain, bias);
+    }
     if gain > bias {
         log_cosh(gain - bias) / gain
     } else {
@@ -82,6 +90,26 @@ mod tests {
                 let start = (bias / gain).min(1.);
                 let expected = integral(|a| (gain * a - bias).tanh().max(0.), start);
                 let got = rectified_capacity(gain, bias);
+                assert!(
+                    (got - expected).abs() < 1e-9,
+                    "{gain} {bias}: {got} {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_outside_their_ranges_have_the_same_integral() {
+        for gain in [-3., -0.5, 0., 2.] {
+            for bias in [-1.5, -0.3, 0., 0.4] {
+                let got = rectified_capacity(gain, bias);
+                // The midpoint rule; its error at the kink is of the order of its panels squared.
+                let n = 200_000;
+                let midpoints = (0..n).map(|i| (f64::from(i) + 0.5) / f64::from(n));
+                let expected = midpoints
+                    .map(|a| (gain * a - bias).tanh().max(0.))
+                    .sum::<f64>()
+                    / f64::from(n);
                 assert!(
                     (got - expected).abs() < 1e-9,
                     "{gain} {bias}: {got} {expected}"

@@ -1,6 +1,6 @@
 //! Step 3: importance, a Gibbs distribution over the modes.
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -116,6 +116,9 @@ struct Exponents {
 
 impl Exponents {
     fn new(energies: &ModalEnergies, coldness: Coldness) -> Result<Self> {
+        if coldness.value() > DIFFERENCES_FIRST {
+            return Self::of_differences(energies, coldness);
+        }
         let exponent = (energies.as_tensor() * -coldness.value())?;
         // No result depends on the shift, so none needs its gradient. (candle refuses the maximum
         // of an empty tensor.)
@@ -129,6 +132,34 @@ impl Exponents {
         Ok(Self {
             shifted,
             shift,
+            log_sum,
+        })
+    }
+}
+
+/// Coldness beyond which energies are subtracted before they are scaled: their products overflow
+/// together, and infinity less infinity is no number. Below, the products come first, as ever.
+const DIFFERENCES_FIRST: f64 = 1e3;
+
+impl Exponents {
+    /// −ρ (E_i − min E), whose largest is 0 and whose others may be −∞.
+    fn of_differences(energies: &ModalEnergies, coldness: Coldness) -> Result<Self> {
+        let energies_tensor = energies.as_tensor();
+        // Infinity times no difference would be no number.
+        let coldness = match energies_tensor.dtype() {
+            DType::F64 => coldness.value(),
+            _ => coldness.value().min(f64::from(f32::MAX)),
+        };
+        let lowest = if energies.n_rows() == 0 {
+            energies_tensor.detach().sum_keepdim(D::Minus1)?
+        } else {
+            energies_tensor.detach().min_keepdim(D::Minus1)?
+        };
+        let shifted = (energies_tensor.broadcast_sub(&lowest)? * -coldness)?;
+        let log_sum = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
+        Ok(Self {
+            shifted,
+            shift: (lowest * -coldness)?,
             log_sum,
         })
     }
@@ -148,6 +179,20 @@ impl LogImportance {
 mod tests {
     use super::*;
     use emma_testkit::devices;
+
+    #[test]
+    fn the_largest_coldness_gives_all_to_the_lowest_energy() -> Result<()> {
+        for device in devices() {
+            let energies = Tensor::new(&[[30f32, 20., 50.], [3., 3., 4.]], device)?;
+            let energies = ModalEnergies::new(energies)?;
+            for coldness in [1001., 1e30, f64::MAX] {
+                let importance = log_importance(&energies, Coldness::new(coldness)?)?;
+                let importance = importance.importance()?.to_vec2::<f32>()?;
+                assert_eq!(importance, [[0., 1., 0.], [0.5, 0.5, 0.]], "{coldness}");
+            }
+        }
+        Ok(())
+    }
 
     #[test]
     fn importance_sums_to_one_at_any_coldness_and_energy() -> Result<()> {

@@ -4,34 +4,80 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use crate::failure::{CommandResult, Failure};
 
-/// What the names of files begin with that are not finished.
-const UNFINISHED: &str = ".emma-";
+/// What the names of files that are not finished begin and end with.
+const UNFINISHED: [&str; 2] = [".emma-", ".unfinished"];
 
-/// Whether a file is one that a killed program left behind.
+/// After this time nobody is still writing to an unfinished file.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// Whether a file is one that a killed program left behind, or that a running one still writes.
 pub(crate) fn is_unfinished(name: &OsStr) -> bool {
-    name.to_string_lossy().starts_with(UNFINISHED)
+    let name = name.to_string_lossy();
+    name.starts_with(UNFINISHED[0]) && name.ends_with(UNFINISHED[1])
 }
 
-/// Removes files that a killed program left behind; what cannot be removed does no harm.
+/// Removes files that a killed program left behind in a folder that nobody else writes to; what cannot
+/// be removed does no harm.
 pub(crate) fn remove_unfinished(folder: &Path) {
+    remove_unfinished_older_than(Duration::ZERO, folder);
+}
+
+/// The same in a folder that others may be writing to just now.
+pub(crate) fn remove_abandoned(folder: &Path) {
+    remove_unfinished_older_than(ABANDONED, folder);
+}
+
+fn remove_unfinished_older_than(age: Duration, folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if is_unfinished(&entry.file_name()) {
+        let modified = entry.metadata().and_then(|about| about.modified());
+        let is_old = || modified.is_ok_and(|time| time.elapsed().is_ok_and(|past| past >= age));
+        if is_unfinished(&entry.file_name()) && is_old() {
             let _ = std::fs::remove_file(entry.path());
         }
     }
 }
 
+/// The file that writing to `named` would change: links followed, also those to files that are not
+/// there yet.
+pub(crate) fn resolve(named: &Path) -> PathBuf {
+    const MOST_LINKS: usize = 16;
+    let mut target = named.to_owned();
+    for _ in 0..MOST_LINKS {
+        if let Ok(canonical) = target.canonicalize() {
+            return canonical;
+        }
+        match std::fs::read_link(&target) {
+            Ok(link) => target = folder_of(&target).join(link),
+            Err(_) => break,
+        }
+    }
+    match (folder_of(&target).canonicalize(), target.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => target,
+    }
+}
+
+/// Whether this names the standard output, whatever that is: a file behind it belongs to whoever
+/// redirected it.
+fn is_standard_output(named: &Path) -> bool {
+    ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]
+        .iter()
+        .any(|name| named == Path::new(name))
+}
+
 /// A file that appears under its name only when [`finish`](Self::finish) is called; before that
 /// an older file of that name stays as it is.
 ///
-/// What is no regular file (a device, a pipe) is written to directly; a link is followed.
+/// What is no regular file (a device, a pipe, the standard output) is written to directly; a link is
+/// followed.
 pub(crate) struct AtomicFile {
     target: PathBuf,
     output: Output,
@@ -40,42 +86,77 @@ pub(crate) struct AtomicFile {
 enum Output {
     Beside(BufWriter<NamedTempFile>),
     Direct(BufWriter<File>),
+    Standard(BufWriter<io::Stdout>),
 }
 
 impl AtomicFile {
-    pub(crate) fn create(named: &Path) -> anyhow::Result<Self> {
-        let target = named.canonicalize().unwrap_or_else(|_| named.to_owned());
-        ensure!(
-            !target.is_dir(),
-            "{}: expected a file to write, got a folder",
-            named.display()
-        );
-        if std::fs::metadata(&target).is_ok_and(|existing| !existing.is_file()) {
-            let file = File::options()
-                .write(true)
-                .open(&target)
-                .with_context(|| format!("cannot write {}", target.display()))?;
-            let output = Output::Direct(BufWriter::new(file));
-            return Ok(Self { target, output });
+    /// Opens a file to write; a place that cannot be written to is bad input.
+    pub(crate) fn create(named: &Path) -> CommandResult<Self> {
+        let refusal = |what: &str| Failure::input(format!("{}: {what}", named.display()));
+        if is_standard_output(named) {
+            return Ok(Self {
+                target: named.to_owned(),
+                output: Output::Standard(BufWriter::new(io::stdout())),
+            });
+        }
+        let target = resolve(named);
+        let ends_as_folder = named.as_os_str().to_string_lossy().ends_with('/');
+        if target.is_dir() || ends_as_folder {
+            return Err(refusal("expected a file to write, got a folder"));
+        }
+        if let Ok(existing) = std::fs::metadata(&target) {
+            if !existing.is_file() {
+                // Appending matters where a device leads to a file, such as /dev/stderr.
+                let file = File::options().append(true).open(&target);
+                let file = file.map_err(|error| refusal(&format!("cannot be written: {error}")))?;
+                let output = Output::Direct(BufWriter::new(file));
+                return Ok(Self { target, output });
+            }
+            if existing.permissions().readonly() {
+                return Err(refusal(
+                    "expected a file that may be written, it is read-only",
+                ));
+            }
         }
         let folder = folder_of(&target);
-        ensure!(
-            folder.is_dir(),
-            "{}: expected a folder to write into, there is no {}",
-            named.display(),
-            folder.display()
-        );
-        let cannot = || format!("cannot write into {}", folder.display());
-        fault().with_context(cannot)?;
+        if !folder.is_dir() {
+            return Err(refusal(&format!(
+                "expected a folder to write into, there is no {}",
+                folder_of(named).display()
+            )));
+        }
         let mut builder = tempfile::Builder::new();
-        builder.prefix(UNFINISHED);
+        builder.prefix(UNFINISHED[0]).suffix(UNFINISHED[1]);
         // Temporary files are private by default; results are for others to read as well. The
         // system takes the user's mask off this.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let beside = builder.tempfile_in(folder).with_context(cannot)?;
-        let output = Output::Beside(BufWriter::new(beside));
-        Ok(Self { target, output })
+        let beside = fault().and_then(|()| builder.tempfile_in(folder));
+        match beside {
+            Ok(beside) => Ok(Self {
+                target,
+                output: Output::Beside(BufWriter::new(beside)),
+            }),
+            Err(error) => {
+                let is_input = matches!(
+                    error.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                );
+                // Not the error itself, which has the temporary name.
+                let reason = match error.raw_os_error() {
+                    Some(code) => io::Error::from_raw_os_error(code).to_string(),
+                    None if is_input => error.kind().to_string(),
+                    None => error.to_string(),
+                };
+                let folder = folder_of(named).display();
+                let message = anyhow::anyhow!("cannot write into {folder}: {reason}");
+                Err(if is_input {
+                    Failure::BadInput(message)
+                } else {
+                    Failure::Failed(message)
+                })
+            }
+        }
     }
 
     /// Makes the contents durable and gives the file its name.
@@ -83,6 +164,7 @@ impl AtomicFile {
         let cannot = || format!("cannot write {}", self.target.display());
         let beside = match self.output {
             Output::Direct(mut file) => return file.flush().with_context(cannot),
+            Output::Standard(mut file) => return file.flush().with_context(cannot),
             Output::Beside(beside) => beside,
         };
         fault().with_context(cannot)?;
@@ -119,6 +201,7 @@ impl Write for AtomicFile {
         match &mut self.output {
             Output::Beside(file) => file.write(bytes),
             Output::Direct(file) => file.write(bytes),
+            Output::Standard(file) => file.write(bytes),
         }
     }
 
@@ -126,6 +209,7 @@ impl Write for AtomicFile {
         match &mut self.output {
             Output::Beside(file) => file.flush(),
             Output::Direct(file) => file.flush(),
+            Output::Standard(file) => file.flush(),
         }
     }
 }
@@ -136,16 +220,16 @@ pub(crate) fn tell(line: &str) {
 }
 
 /// Writes a whole file.
-pub(crate) fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write(target: &Path, bytes: &[u8]) -> CommandResult<()> {
     let mut file = AtomicFile::create(target)?;
     file.write_all(bytes)
         .with_context(|| format!("cannot write {}", target.display()))?;
-    file.finish()
+    Ok(file.finish()?)
 }
 
 /// Writes a value as indented JSON with a final line feed.
-pub(crate) fn write_json(target: &Path, value: &impl Serialize) -> anyhow::Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
+pub(crate) fn write_json(target: &Path, value: &impl Serialize) -> CommandResult<()> {
+    let mut text = serde_json::to_string_pretty(value).context("cannot write JSON")?;
     text.push('\n');
     write(target, text.as_bytes())
 }
@@ -205,14 +289,14 @@ mod tests {
     }
 
     /// Writes in two pieces, with the operations after the first `n_good` failing.
-    fn write_failing_after(n_good: usize, target: &Path, halves: [&[u8]; 2]) -> anyhow::Result<()> {
+    fn write_failing_after(n_good: usize, target: &Path, halves: [&[u8]; 2]) -> CommandResult<()> {
         LEFT.set(n_good);
         let attempt = || {
             let mut file = AtomicFile::create(target)?;
             for half in halves {
-                file.write_all(half)?;
+                file.write_all(half).context("cannot write")?;
             }
-            file.finish()
+            Ok(file.finish()?)
         };
         let result = attempt();
         LEFT.set(usize::MAX);
@@ -234,10 +318,7 @@ mod tests {
                 while let Err(error) =
                     write_failing_after(n_good, &target, [&new[..size], &new[size..]])
                 {
-                    assert!(
-                        format!("{error:#}").ends_with("the disk is gone"),
-                        "{error:#}"
-                    );
+                    assert!(error.to_string().ends_with("the disk is gone"), "{error}");
                     assert_eq!(std::fs::read(&target).ok(), old, "{n_good} went well");
                     let left = std::fs::read_dir(folder.path()).unwrap().count();
                     assert_eq!(left, usize::from(old.is_some()), "nothing else is left");

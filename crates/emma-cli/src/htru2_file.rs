@@ -65,7 +65,7 @@ pub(crate) fn read_or_download(
     };
     if let Err(error) = download.keep(data_folder) {
         // The rows are there, and the next run may have them from the network again.
-        files::tell(&format!("warning: cannot keep HTRU2: {error:#}"));
+        files::tell(&format!("warning: cannot keep HTRU2: {error}"));
     }
     Ok(Ok(download.table))
 }
@@ -78,12 +78,12 @@ pub(crate) struct Download {
 
 impl Download {
     /// Writes it to its place in the data folder, whole or not at all.
-    pub(crate) fn keep(&self, data_folder: &Path) -> anyhow::Result<()> {
+    pub(crate) fn keep(&self, data_folder: &Path) -> CommandResult<()> {
         let path = path_in(data_folder);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)
                 .with_context(|| format!("cannot create {}", folder.display()))?;
-            files::remove_unfinished(folder);
+            files::remove_abandoned(folder);
         }
         files::write(&path, &self.bytes)
     }
@@ -97,4 +97,30 @@ pub(crate) fn explain(failure: Failure, data_folder: &Path) -> Failure {
         path_in(data_folder).display()
     );
     failure.context(advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_download_is_kept_whole_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_folder = folder.path().join("data");
+        let bytes = b"1,2,3,4,5,6,7,8,0\n1.5,2.5,3.5,4.5,5.5,6.5,7.5,8.5,1\n".to_vec();
+        let table = emma_data::htru2::parse_candidates(&bytes, "rows").unwrap();
+        let download = Download { bytes, table };
+        for _ in 0..2 {
+            download.keep(&data_folder).unwrap();
+            let path = path_in(&data_folder);
+            assert_eq!(std::fs::read(&path).unwrap(), download.bytes);
+            let left = std::fs::read_dir(path.parent().unwrap()).unwrap();
+            assert_eq!(left.count(), 1);
+        }
+        // Where a file is in the way of the folder, nothing is kept and nothing is lost.
+        let blocked = folder.path().join("blocked");
+        std::fs::write(&blocked, "mine").unwrap();
+        assert!(download.keep(&blocked).is_err());
+        assert_eq!(std::fs::read(&blocked).unwrap(), b"mine");
+    }
 }

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !matches!(failure, Failure::OutputClosed) {
-                files::tell(&format!("error: {failure}"));
+                files::tell(&format!("error: {}", text::printable(&failure.to_string())));
             }
             ExitCode::from(failure.exit_code())
         }
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> CommandResult<()> {
     match &cli.command {
         Command::Data(args) => commands::data::run(args, &cli.global),
-        Command::Inspect(args) => commands::inspect::run(args),
+        Command::Inspect(args) => commands::inspect::run(args, &cli.global),
         Command::Experiment3(args) => commands::experiment3::run(args, &cli.global),
         Command::Score(args) => commands::score::run(args, &cli.global),
     }

@@ -27,6 +27,19 @@ pub(crate) fn align(text: &mut String, rows: &[Vec<String>]) {
     }
 }
 
+/// Text from a file, with what would end a line or steer a terminal written out.
+pub(crate) fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            printable.extend(c.escape_default());
+        } else {
+            printable.push(c);
+        }
+    }
+    printable
+}
+
 /// A number with commas between its thousands.
 pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
@@ -62,6 +75,11 @@ mod tests {
         assert_eq!(thousands(7), "7");
         assert_eq!(thousands(1639), "1,639");
         assert_eq!(thousands(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn nothing_from_a_file_steers_the_terminal() {
+        assert_eq!(printable("a\nb\u{1b}[31m é"), "a\\nb\\u{1b}[31m é");
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 mod common;
 
+use std::path::PathBuf;
+
 use common::Place;
 use common::model::{Model, Parts};
 use serde_json::json;
@@ -28,16 +30,19 @@ fn refusal(place: &Place, arguments: &str) -> String {
     line
 }
 
-/// Everything in the folder, by name, with its bytes.
-fn contents(place: &Place) -> Vec<(String, Option<Vec<u8>>)> {
-    let mut entries: Vec<_> = std::fs::read_dir(place.path())
-        .unwrap()
-        .map(|entry| {
-            let entry = entry.unwrap();
-            let name = entry.file_name().into_string().unwrap();
-            (name, std::fs::read(entry.path()).ok())
-        })
-        .collect();
+/// Everything below the folder, by path, with its bytes.
+fn contents(place: &Place) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+    let mut folders = vec![place.path().to_owned()];
+    let mut entries = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            entries.push((path.clone(), std::fs::read(&path).ok()));
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
     entries.sort();
     entries
 }
@@ -252,6 +257,10 @@ fn contradictory_files() -> Vec<(&'static str, Vec<u8>)> {
             metadata(|json| json["network"]["kind"] = json!("transformer")),
         ),
         (
+            "kind_that_steers_the_terminal",
+            metadata(|json| json["network"]["kind"] = json!("mlp\nerror: x\u{1b}[2J")),
+        ),
+        (
             "version_two",
             metadata(|json| json["format_version"] = json!(2)),
         ),
@@ -385,6 +394,10 @@ fn options() {
         "data simulate --out a.csv --pulsar-fraction 1.5",
         "data simulate --out a.csv --pulsar-fraction nan",
         "data simulate --out a.csv --truth a.csv",
+        "data simulate --out a.csv --truth ./a.csv",
+        "data simulate --out a.csv --curves folder/../a.csv",
+        "data simulate --out folder/",
+        "data compare --data rows.csv",
         "data simulate --out nowhere/a.csv",
     ] {
         if arguments == "data" {

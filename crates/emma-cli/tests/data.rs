@@ -95,6 +95,8 @@ fn an_interrupted_download_leaves_nothing() {
     while server.requests() == 0 {
         std::thread::sleep(Duration::from_millis(10));
     }
+    // Time for the half that the server sends.
+    std::thread::sleep(Duration::from_millis(200));
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
@@ -305,7 +307,14 @@ fn htru2_is_fetched_once_and_kept() {
     let server = HttpServer::start(Answer::Whole(zip_of("HTRU_2.csv", &rows)));
     let place = Place::new();
     std::fs::create_dir_all(place.path().join("data/htru2")).unwrap();
-    place.write("data/htru2/.emma-x7Y", "half");
+    let abandoned = place.path().join("data/htru2/.emma-x7Y.unfinished");
+    std::fs::write(&abandoned, "half").unwrap();
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&abandoned)
+        .unwrap();
+    let two_hours_ago = std::time::SystemTime::now() - Duration::from_secs(7200);
+    file.set_modified(two_hours_ago).unwrap();
     for (count, state) in [(1, "downloaded"), (1, "already there")] {
         let output = run(&place, COMMANDS[0], &server.url());
         assert!(output.status.success());

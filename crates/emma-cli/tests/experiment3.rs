@@ -474,9 +474,9 @@ fn a_table_that_cannot_be_used_costs_no_earlier_results() {
 fn what_a_killed_run_left_behind_is_no_obstacle() {
     let place = place_with_table();
     std::fs::create_dir(place.path().join("out")).unwrap();
-    place.write("out/.emma-x7Y", "half");
+    place.write("out/.emma-x7Y.unfinished", "half");
     place.succeed(&format!("{SMALL} --out out"));
-    assert!(!place.exists("out/.emma-x7Y"));
+    assert!(!place.exists("out/.emma-x7Y.unfinished"));
     let whole = without_timing(results(&place, "out"));
     // A finished seed that lost a model is not finished.
     std::fs::remove_file(place.path().join("out/results.json")).unwrap();

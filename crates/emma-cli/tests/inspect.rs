@@ -95,6 +95,12 @@ fn gates_that_never_or_always_close_are_said_to() {
         (2., 0., "No mode is ever masked completely."),
         (0.5, 0.5, "Every mode is masked: nothing passes."),
         (2., 1.5, "A mode is masked unless its energy is more than"),
+        (0., -1., "No mode is ever masked completely."),
+        (
+            -2.,
+            -1.,
+            "The gain is negative: the more important a mode is, the less of it passes.",
+        ),
     ] {
         let mut model = model();
         model.tensors.get_mut("attention.gain").unwrap().1 = vec![gain];

@@ -162,6 +162,50 @@ fn inputs_are_not_overwritten_and_devices_stay_devices() {
     }
 }
 
+/// What the standard output is redirected to belongs to whoever redirected it.
+#[cfg(unix)]
+#[test]
+fn the_standard_output_is_added_to_and_links_are_followed() {
+    let model = Model::random(&[2, 1], true, 5);
+    let place = Place::new();
+    place.write("model.safetensors", model.file());
+    place.write("rows.csv", headerless(&random_rows(3, 3, 5)));
+    let score = "score --model model.safetensors --data rows.csv";
+    let printed = place.succeed(score);
+    place.write("log", "mine\n");
+    let log = std::fs::File::options()
+        .append(true)
+        .open(place.path().join("log"))
+        .unwrap();
+    let mut command = place.command(&format!("{score} --out /dev/stdout"));
+    assert!(command.stdout(log).status().unwrap().success());
+    assert_eq!(place.read_text("log"), format!("mine\n{printed}"));
+
+    std::fs::create_dir(place.path().join("folder")).unwrap();
+    let link = |to: &str, name: &str| {
+        std::os::unix::fs::symlink(to, place.path().join(name)).unwrap();
+    };
+    link("folder/real.csv", "dangling.csv");
+    place.succeed(&format!("{score} --out dangling.csv"));
+    assert_eq!(place.read_text("folder/real.csv"), printed);
+    assert!(place.path().join("dangling.csv").is_symlink());
+    link("rows.csv", "rows_too.csv");
+    let error = place.fail(2, &format!("{score} --out rows_too.csv"));
+    assert!(
+        error.contains("expected another file than --data"),
+        "{error}"
+    );
+
+    let mut permissions = std::fs::metadata(place.path().join("log"))
+        .unwrap()
+        .permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(place.path().join("log"), permissions).unwrap();
+    let error = place.fail(2, &format!("{score} --out log"));
+    assert!(error.contains("it is read-only"), "{error}");
+    assert!(place.read_text("log").starts_with("mine\n"));
+}
+
 #[test]
 fn an_empty_table_with_a_header_gives_a_header() {
     let model = Model::random(&[1, 1], true, 7);

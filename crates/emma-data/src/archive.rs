@@ -72,7 +72,7 @@ impl Archive {
 
     fn download(&self, mut on_bytes: impl FnMut(u64, Option<u64>)) -> Result<Vec<u8>> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
-            .https_only(self.url.starts_with("https:"))
+            .https_only(self.url.to_ascii_lowercase().starts_with("https:"))
             .timeout_resolve(Some(self.silence))
             .timeout_connect(Some(self.silence))
             .timeout_per_read(Some(self.silence))
@@ -81,7 +81,9 @@ impl Archive {
             .build()
             .into();
         let answer = agent.get(&self.url).call();
-        let body = answer.map_err(|error| self.failure(error))?.into_body();
+        let body = answer
+            .map_err(|error| self.failure(error, "an answer"))?
+            .into_body();
         let length = body.content_length();
         if length.is_some_and(|length| length > self.most_bytes as u64) {
             return Err(self.too_large());
@@ -97,7 +99,7 @@ impl Archive {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     return Err(self.cut(length, bytes.len()));
                 }
-                Err(error) => return Err(self.failure(error.into())),
+                Err(error) => return Err(self.failure(error.into(), "more of the file")),
             }
             if bytes.len() > self.most_bytes {
                 return Err(self.too_large());
@@ -130,7 +132,7 @@ impl Archive {
             .map_err(|error| broken(Some(error)))?;
         let mut file = Vec::new();
         // What the archive says of the file's size is not believed.
-        let mut limited = member.take(self.most_bytes as u64 + 1);
+        let mut limited = member.take((self.most_bytes as u64).saturating_add(1));
         limited
             .read_to_end(&mut file)
             .map_err(|error| broken(Some(error.into())))?;
@@ -140,7 +142,7 @@ impl Archive {
         Ok(file)
     }
 
-    fn failure(&self, error: ureq::Error) -> Error {
+    fn failure(&self, error: ureq::Error, awaited: &'static str) -> Error {
         let url = self.url.clone();
         match error {
             ureq::Error::StatusCode(found) => Error::HttpStatus { url, found },
@@ -152,8 +154,9 @@ impl Archive {
             ureq::Error::Timeout(_) => Error::NoAnswer {
                 url,
                 wait: self.silence,
-                what: "an answer",
+                what: awaited,
             },
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => Error::Address { url },
             error => Error::Connection {
                 url,
                 source: error.into(),

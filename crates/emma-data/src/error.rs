@@ -43,6 +43,12 @@ pub enum Error {
         /// Digest of the bytes that came, in hexadecimal.
         found: String,
     },
+    /// An address is none.
+    #[error("expected an address such as https://example.org/htru2.zip, found {url:?}")]
+    Address {
+        /// What came in its place.
+        url: String,
+    },
     /// A server answered with something else than the file.
     #[error("{url}: expected HTTP status 200, found {found}")]
     HttpStatus {

@@ -94,7 +94,7 @@ fn failures_of_the_network_say_what_was_expected_and_what_came() {
         ),
         (
             Answer::HalfThenSilence(zip.clone()),
-            "expected an answer within 0.3 s, found none".to_owned(),
+            "expected more of the file within 0.3 s, found none".to_owned(),
         ),
         (
             Answer::HalfThenClosed(zip.clone()),
@@ -122,6 +122,19 @@ fn a_server_that_is_not_there_is_a_failure_of_the_network() {
         message(&error).contains(": cannot be downloaded: "),
         "{error}"
     );
+}
+
+#[test]
+fn an_address_that_is_none_is_nobodys_network() {
+    for url in ["not an address", "", "htru2.zip"] {
+        let archive = Archive {
+            url: url.to_owned(),
+            ..Archive::htru2()
+        };
+        let error = archive.fetch(|_, _| {}).unwrap_err();
+        assert!(!error.is_network_failure(), "{error:?}");
+        assert!(error.to_string().contains("expected an address"), "{error}");
+    }
 }
 
 #[test]

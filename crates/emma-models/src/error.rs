@@ -88,9 +88,11 @@ pub enum Error {
     },
     /// A part of the model is of a kind that this version does not know.
     #[error(
-        "unknown {part} kind \"{found}\" in the model file; this version knows {}{}",
+        "unknown {part} kind {} in the model file; this version knows {}{}",
+        excerpt(found),
         known.join(" and "),
-        suggestion(nearest(found, known.iter().map(String::as_str)))
+        // The only one that is known is named already.
+        suggestion(nearest(found, known.iter().map(String::as_str)).filter(|_| known.len() > 1))
     )]
     UnknownKind {
         /// Energy or network.
@@ -133,6 +135,16 @@ pub enum Error {
     /// A failure inside candle.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+/// Text from a file for a message: quoted, escaped, cut where it gets long.
+pub(crate) fn excerpt(text: &str) -> String {
+    const MOST: usize = 60;
+    if text.chars().count() <= MOST {
+        return format!("{text:?}");
+    }
+    let start: String = text.chars().take(MOST).collect();
+    format!("{start:?}...")
 }
 
 impl Error {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::metrics::{OperatingPoint, OperatingPoints};
+use crate::metrics::{LabeledRows, OperatingPoint, OperatingPoints};
 
 /// A rule for the decision threshold, applied to validation rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,7 @@ impl Candidate {
 
 /// All distinguishable thresholds, from the strictest down.
 fn candidates(probabilities: &[f32], labels: &[u8]) -> Result<Vec<Candidate>> {
+    LabeledRows::new(probabilities, labels)?.with_real_probabilities()?;
     let curve = OperatingPoints::new(probabilities, labels)?;
     let candidate = |point: &OperatingPoint| Candidate {
         threshold: match point.below {

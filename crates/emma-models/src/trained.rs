@@ -242,6 +242,16 @@ impl TrainedModel {
                 }
             }
         }
+        let importance = rows_of(&emma.log_importance.importance()?)?;
+        if let Some(row) = importance
+            .iter()
+            .position(|row| row.iter().any(|a| a.is_nan()))
+        {
+            return Err(Error::Row {
+                row,
+                message: "the importance of its modes is not a number".into(),
+            });
+        }
         Ok(Explanation {
             total_energy: on_cpu(&emma.total_energy)?
                 .to_vec1()?
@@ -250,7 +260,7 @@ impl TrainedModel {
                 .collect(),
             potential: rows_of(potentials.as_tensor())?,
             energy: rows_of(emma.modal_energies.as_tensor())?,
-            importance: rows_of(&emma.log_importance.importance()?)?,
+            importance,
             attention: rows_of(emma.attention.as_tensor())?,
         })
     }

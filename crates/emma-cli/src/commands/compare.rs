@@ -10,6 +10,7 @@ use crate::failure::CommandResult;
 use crate::{files, folders, htru2_file, simulated};
 
 pub(crate) fn run(args: &CompareArgs, global: &GlobalArgs) -> CommandResult<()> {
+    let device = global.device.open()?;
     let (first, second) = (
         read(&args.data, args, global)?,
         read(&args.with, args, global)?,
@@ -23,6 +24,7 @@ pub(crate) fn run(args: &CompareArgs, global: &GlobalArgs) -> CommandResult<()> 
         [about(&args.data, &first), about(&args.with, &second)],
         [&first.samples, &second.samples],
         args.seed,
+        &device,
     )?;
     if args.json {
         let text =

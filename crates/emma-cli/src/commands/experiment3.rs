@@ -26,12 +26,12 @@ const MODELS_FOLDER: &str = "models";
 pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<()> {
     let start = Instant::now();
     let device = global.device.open()?;
-    let (table, data) = read_data(args, global)?;
     let n_seeds = if args.quick { 2 } else { args.seeds } as u64;
     let end = args.seed.checked_add(n_seeds).ok_or_else(|| {
         Failure::input(format!("--seed {}: the last seed is too large", args.seed))
     })?;
     let seeds: Vec<u64> = (args.seed..end).collect();
+    let (table, data) = read_data(args, global)?;
     let mut settings = Settings::new(data, seeds);
     settings.training.n_epochs = args.epochs;
     settings.training.positive_weight = args.positive_weight;

@@ -4,12 +4,15 @@ use anyhow::Context;
 use candle_core::Device;
 use emma_models::{Checkpoint, TrainedModel};
 
-use crate::args::InspectArgs;
+use crate::args::{GlobalArgs, InspectArgs};
 use crate::failure::CommandResult;
 use crate::files;
 use crate::inspection::Inspection;
 
-pub(crate) fn run(args: &InspectArgs) -> CommandResult<()> {
+pub(crate) fn run(args: &InspectArgs, global: &GlobalArgs) -> CommandResult<()> {
+    // Nothing is computed here that a device would speed up; one that is not there is refused all the
+    // same.
+    global.device.open()?;
     let checkpoint = Checkpoint::load(&args.model)?;
     // Building the model checks that it could score.
     let model = TrainedModel::from_checkpoint(&checkpoint, &Device::Cpu)

@@ -57,7 +57,7 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
     let reader = FeatureReader::new(source, name, &columns, LabelColumn::None)?;
     match &args.out {
         Some(target) => {
-            let mut file = AtomicFile::create(target).map_err(Failure::BadInput)?;
+            let mut file = AtomicFile::create(target)?;
             score(&model, reader, explain, &mut file)?;
             Ok(file.finish()?)
         }
@@ -75,9 +75,7 @@ fn refuse_to_overwrite_input(args: &ScoreArgs) -> CommandResult<()> {
     let Some(out) = &args.out else {
         return Ok(());
     };
-    let Ok(target) = out.canonicalize() else {
-        return Ok(());
-    };
+    let target = files::resolve(out);
     for (option, input) in [("--model", &args.model), ("--data", &args.data)] {
         if target.is_file() && input.canonicalize().is_ok_and(|input| input == target) {
             return Err(Failure::input(format!(
@@ -127,7 +125,7 @@ fn predict(model: &TrainedModel, chunk: &Chunk, file: &str) -> CommandResult<Pre
     model.predict(&modes).map_err(|error| match error {
         emma_models::Error::Row { row, message } => {
             let line = chunk.lines().get(row).copied().unwrap_or_default();
-            Failure::input(format!("{file}, line {line}: {message}"))
+            Failure::input(format!("{file}: line {line}: {message}"))
         }
         error => error.into(),
     })

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &SimulateArgs, global: &GlobalArgs) -> CommandResult<()>
     if let Some(fraction) = args.pulsar_fraction {
         config.pulsar_fraction = fraction;
     }
-    let create = |path: &Path| AtomicFile::create(path).map_err(Failure::BadInput);
+    let create = AtomicFile::create;
     let mut writer = SurveyWriter::new(
         create(&args.out)?,
         Some(create(&truth)?),
@@ -60,15 +60,17 @@ fn beside(table: &Path) -> PathBuf {
 
 /// The files must be different ones.
 fn check_targets(targets: &[Option<&Path>]) -> CommandResult<()> {
-    let targets: Vec<&Path> = targets.iter().flatten().copied().collect();
-    for (number, target) in targets.iter().enumerate() {
+    let mut resolved: Vec<PathBuf> = Vec::new();
+    for named in targets.iter().flatten() {
+        let target = files::resolve(named);
         let is_device = target.metadata().is_ok_and(|about| !about.is_file());
-        if !is_device && targets[..number].contains(target) {
+        if !is_device && resolved.contains(&target) {
             return Err(Failure::input(format!(
                 "{}: expected a file of its own for table, truth and curves, got it twice",
-                target.display()
+                named.display()
             )));
         }
+        resolved.push(target);
     }
     Ok(())
 }

@@ -27,10 +27,12 @@ struct Rows {
 ///
 /// The network sees each feature as its rank among the rows it learns from, so that heavy tails do not
 /// hide what is in the middle. Classes are not told to it.
-pub(super) fn roc_auc(samples: [&Samples; 2], seed: u64) -> CommandResult<f64> {
+pub(super) fn roc_auc(samples: [&Samples; 2], seed: u64, device: &Device) -> CommandResult<f64> {
     let rows = Rows::of(samples);
     let mut order: Vec<usize> = (0..rows.table.len()).collect();
     order.shuffle(&mut generator(seed, "comparison folds"));
+    // Table by table, so that every fold gets its share of both.
+    order.sort_by_key(|&row| rows.table[row]);
     let mut total = 0.;
     for fold in 0..FOLDS {
         let part = |wanted: bool| -> Vec<usize> {
@@ -38,7 +40,7 @@ pub(super) fn roc_auc(samples: [&Samples; 2], seed: u64) -> CommandResult<f64> {
             let dealt = dealt.filter(|(place, _)| (place % FOLDS == fold) == wanted);
             dealt.map(|(_, &row)| row).collect()
         };
-        total += rows.fold(&part(false), &part(true), seed, fold)?;
+        total += rows.fold(part(false), &part(true), seed, fold, device)?;
     }
     Ok(total / FOLDS as f64)
 }
@@ -63,10 +65,11 @@ impl Rows {
     /// Learns from some rows and scores others.
     fn fold(
         &self,
-        training: &[usize],
+        mut training: Vec<usize>,
         test: &[usize],
         seed: u64,
         fold: usize,
+        device: &Device,
     ) -> CommandResult<f64> {
         let n_features = self.features.first().map_or(0, Vec::len);
         let ranks = (0..n_features)
@@ -75,14 +78,15 @@ impl Rows {
                 Empirical::new("feature", values)
             })
             .collect::<emma_data::Result<Vec<_>>>()?;
+        let stream = |purpose: &str| generator(seed, &format!("comparison {purpose} {fold}"));
+        training.shuffle(&mut stream("validation rows"));
         // A tenth of the rows says when to stop.
         let (validation, training) = training.split_at(training.len() / 10);
-        let training = self.batch(training, &ranks)?;
-        let validation = self.batch(validation, &ranks)?;
+        let training = self.batch(training, &ranks, device)?;
+        let validation = self.batch(validation, &ranks, device)?;
 
-        let stream = |purpose: &str| generator(seed, &format!("comparison {purpose} {fold}"));
         let variables = SeededVarMap::new(stream("first values"));
-        let vb = variables.var_builder(DType::F32, &Device::Cpu);
+        let vb = variables.var_builder(DType::F32, device);
         let sizes = MlpConfig {
             n_inputs: n_features,
             hidden: vec![64, 32],
@@ -109,7 +113,7 @@ impl Rows {
             &mut rng,
             |_| {},
         )?;
-        let test_rows = self.batch(test, &ranks)?;
+        let test_rows = self.batch(test, &ranks, device)?;
         let output = model.forward(test_rows.modes(), None)?;
         let probabilities: Vec<f32> = output.probabilities()?.to_vec1()?;
         let labels: Vec<u8> = test.iter().map(|&row| self.table[row]).collect();
@@ -117,15 +121,15 @@ impl Rows {
     }
 
     /// Rows as the network sees them: ranks from −1 to 1.
-    fn batch(&self, rows: &[usize], ranks: &[Empirical]) -> CommandResult<Batch> {
+    fn batch(&self, rows: &[usize], ranks: &[Empirical], device: &Device) -> CommandResult<Batch> {
         let values: Vec<f32> = rows
             .iter()
             .flat_map(|&row| self.features[row].iter().zip(ranks))
             .map(|(&value, rank)| (2. * rank.cumulative(value) - 1.) as f32)
             .collect();
         let labels: Vec<f32> = rows.iter().map(|&row| f32::from(self.table[row])).collect();
-        let features = Tensor::from_vec(values, (rows.len(), ranks.len()), &Device::Cpu)?;
-        let labels = Tensor::from_vec(labels, rows.len(), &Device::Cpu)?;
+        let features = Tensor::from_vec(values, (rows.len(), ranks.len()), device)?;
+        let labels = Tensor::from_vec(labels, rows.len(), device)?;
         Ok(Batch::new(vec![features], labels)?)
     }
 }

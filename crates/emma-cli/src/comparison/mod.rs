@@ -3,13 +3,17 @@
 mod discriminator;
 mod text;
 
+use candle_core::Device;
 use emma_data::{Empirical, Samples};
 use serde::Serialize;
 
-use crate::failure::CommandResult;
+use crate::failure::{CommandResult, Failure};
 
 /// Quantiles that are compared.
 const QUANTILES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
+
+/// Fewer rows than this have quantiles in name only.
+const FEWEST_ROWS: usize = 30;
 
 /// One of the two tables.
 #[derive(Debug, Serialize)]
@@ -55,28 +59,41 @@ struct Quantile {
 
 impl Comparison {
     /// Compares; `seed` is that of the network.
-    pub(crate) fn of(tables: [Table; 2], samples: [&Samples; 2], seed: u64) -> CommandResult<Self> {
+    pub(crate) fn of(
+        tables: [Table; 2],
+        samples: [&Samples; 2],
+        seed: u64,
+        device: &Device,
+    ) -> CommandResult<Self> {
+        for table in &tables {
+            if table.rows < FEWEST_ROWS {
+                return Err(Failure::input(format!(
+                    "{}: expected at least {FEWEST_ROWS} rows to compare, got {}",
+                    table.source, table.rows
+                )));
+            }
+        }
         let classes = [0, 1]
             .into_iter()
-            .map(|label| Class::of(label, samples))
+            .map(|label| Class::of(label, &tables, samples))
             .collect::<CommandResult<_>>()?;
         Ok(Self {
             tables,
             classes,
-            roc_auc: discriminator::roc_auc(samples, seed)?,
+            roc_auc: discriminator::roc_auc(samples, seed, device)?,
         })
     }
 }
 
 impl Class {
-    fn of(label: u8, samples: [&Samples; 2]) -> CommandResult<Self> {
+    fn of(label: u8, tables: &[Table; 2], samples: [&Samples; 2]) -> CommandResult<Self> {
         let rows = samples.map(|samples| rows_of(samples, label));
         let mut features = Vec::new();
         for (mode_index, mode) in samples[0].modes().iter().enumerate() {
             for (column, name) in mode.columns.iter().enumerate() {
                 let of = |table: usize| {
                     let values = &samples[table].modes()[mode_index].values;
-                    let name = format!("table {}, class {label}: {name}", table + 1);
+                    let name = format!("{}: {name} in class {label}", tables[table].source);
                     Empirical::new(&name, rows[table].iter().map(|&row| values[[row, column]]))
                 };
                 let (first, second) = (of(0)?, of(1)?);

@@ -9,7 +9,7 @@ use emma_models::Batch;
 use ndarray::Array2;
 
 use super::settings::Settings;
-use crate::failure::CommandResult;
+use crate::failure::{CommandResult, Failure};
 
 /// The test condition without corruption.
 pub(crate) const UNCORRUPTED: &str = "uncorrupted";
@@ -94,7 +94,12 @@ impl SeedData {
 impl SeedData {
     /// Whether the rows can be split and standardized, without making anything else of them.
     pub(crate) fn check(samples: &Samples, seed: u64) -> CommandResult<()> {
-        split_and_fit(samples, seed).map(|_| ())
+        let (split, training_rows, standardization) = split_and_fit(samples, seed)?;
+        check_scores(&training_rows, &split.train, &standardization)?;
+        for rows in [&split.validation, &split.test] {
+            check_scores(&samples.select(rows)?, rows, &standardization)?;
+        }
+        Ok(())
     }
 
     /// Training rows, half clean, the rest with one mode corrupted: the noise number `draw`, the
@@ -104,6 +109,32 @@ impl SeedData {
         let corrupted = self.train.mixture(self.noise, &mut rng)?;
         self.train.corrupted_batch(&corrupted)
     }
+}
+
+/// Whether all standard scores are finite, said by data row and column if one is not.
+fn check_scores(
+    part: &Samples,
+    data_rows: &[usize],
+    standardization: &[Standardization],
+) -> CommandResult<()> {
+    for (mode, fitted) in part.modes().iter().zip(standardization) {
+        fitted
+            .apply(mode.values.view())
+            .map_err(|error| match error {
+                emma_data::Error::StandardizedValue {
+                    row,
+                    column,
+                    value,
+                    found,
+                } => Failure::input(format!(
+                    "data row {}: mode {}: expected a value of {} that is finite when standardized, \
+                     got {value}, which becomes {found}",
+                    data_rows[row], mode.name, mode.columns[column]
+                )),
+                error => error.into(),
+            })?;
+    }
+    Ok(())
 }
 
 fn split_and_fit(

@@ -77,6 +77,8 @@ struct Attention {
 enum Masking {
     Never,
     Always,
+    /// Training keeps the gain from this: the gate closes for modes that are important.
+    GainIsNegative,
     /// If its importance is at most `importance`, that is if its energy is at least `gap` above the
     /// soft minimum of the others'.
     ByEnergy {
@@ -110,12 +112,19 @@ impl Inspection {
             energy: metadata.energy.clone(),
             attention,
             network: Network {
-                kind: metadata.network.clone(),
+                kind: without(&metadata.network, "widths"),
                 widths: model.network_widths().to_vec(),
             },
             training: metadata.training.clone(),
         })
     }
+}
+
+/// A kind without a note of this name, which would stand there twice.
+fn without(kind: &Kind, note: &str) -> Kind {
+    let mut kind = kind.clone();
+    kind.notes.remove(note);
+    kind
 }
 
 /// Numbers in the tensors that training changes.
@@ -188,7 +197,9 @@ impl Attention {
         let (gain, bias) = (numbers(emma.gain())?[0], numbers(emma.attention_bias())?[0]);
         let coldness = emma.config().coldness;
         let gap = masking_gap(coldness, gain, bias, emma.config().n_modes);
-        let masking = if gap.is_finite() {
+        let masking = if gain < 0. {
+            Masking::GainIsNegative
+        } else if gap.is_finite() {
             Masking::ByEnergy {
                 importance: bias / gain,
                 gap,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{Attention, Inspection, Masking};
-use crate::text::{align, number, thousands};
+use crate::text::{align, number, printable, thousands};
 
 /// Couplings that are put into words, strongest first.
 const MOST_SENTENCES: usize = 12;
@@ -22,7 +22,7 @@ impl Inspection {
         let name = self
             .name
             .as_ref()
-            .map_or_else(String::new, |name| format!("{name}, "));
+            .map_or_else(String::new, |name| format!("{}, ", printable(name)));
         let _ = writeln!(
             text,
             "{file}: {name}{}, {}, {}; format version {}",
@@ -34,7 +34,7 @@ impl Inspection {
         let _ = writeln!(
             text,
             "A row counts as {} = 1 from a probability of {} up.",
-            self.label,
+            printable(&self.label),
             number(self.threshold)
         );
         self.write_modes(&mut text);
@@ -71,7 +71,7 @@ impl Inspection {
         for mode in &self.modes {
             for column in &mode.columns {
                 rows.push(cells([
-                    &format!("{}: {}", mode.name, column.name),
+                    &format!("{}: {}", mode.name, printable(&column.name)),
                     &number(f64::from(column.mean)),
                     &number(f64::from(column.std)),
                 ]));
@@ -87,7 +87,7 @@ impl Inspection {
         let notes: Vec<String> = energy
             .notes
             .iter()
-            .map(|(key, value)| format!("{key} {}", plain(value)))
+            .map(|(key, value)| format!("{} {}", printable(key), plain(value)))
             .collect();
         let notes = if notes.is_empty() {
             String::new()
@@ -129,7 +129,7 @@ impl Inspection {
         let rows: Vec<Vec<String>> = self
             .training
             .iter()
-            .map(|(key, value)| cells([key, &plain(value)]))
+            .map(|(key, value)| cells([&printable(key), &plain(value)]))
             .collect();
         let width = rows.iter().map(|row| row[0].chars().count()).max();
         for row in &rows {
@@ -167,6 +167,10 @@ impl Attention {
         };
         let _ = match &self.masking {
             Masking::Never => writeln!(text, "  No mode is ever masked completely."),
+            Masking::GainIsNegative => writeln!(
+                text,
+                "  The gain is negative: the more important a mode is, the less of it passes."
+            ),
             Masking::Always => writeln!(text, "  Every mode is masked: nothing passes."),
             Masking::ByEnergy { importance, gap } if *gap >= 0. => writeln!(
                 text,
@@ -272,7 +276,7 @@ fn matrix(text: &mut String, name: &str, modes: &[&str], values: &[Vec<Option<f6
 /// Text without its quotes, everything else as JSON.
 fn plain(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => printable(text),
         other => other.to_string(),
     }
 }

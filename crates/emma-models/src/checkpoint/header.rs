@@ -8,7 +8,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, excerpt};
 
 /// Bytes of the number in front of the header that says how long the header is.
 const LENGTH_BYTES: u64 = 8;
@@ -20,6 +20,9 @@ const MOST_HEADER_BYTES: u64 = 100_000_000;
 /// 160 bytes; so parsing stays within the size of the file and 1 MiB more.
 const FREE_COMMAS: u64 = 6144;
 const TENSOR_BYTES_PER_COMMA: u64 = 160;
+
+/// Longest name of a tensor.
+const LONGEST_NAME: usize = 1000;
 
 /// What a header says.
 #[derive(Debug)]
@@ -128,6 +131,12 @@ fn checked(mut entries: Vec<(String, TensorInfo)>, tensor_bytes: u64) -> Result<
 fn n_elements(name: &str, info: &TensorInfo, tensor_bytes: u64) -> Result<usize> {
     let (start, end) = info.data_offsets;
     let shape = &info.shape;
+    if name.chars().any(char::is_control) || name.len() > LONGEST_NAME {
+        return refuse(format!(
+            "expected tensor names of at most {LONGEST_NAME} bytes without control characters, got {}",
+            excerpt(name)
+        ));
+    }
     if info.dtype != Dtype::F32 {
         return refuse(format!(
             "expected tensor {name} of type F32, got {:?}",

@@ -39,4 +39,5 @@ pub use metric::Metric;
 pub use probability::{CALIBRATION_BINS, brier_score, expected_calibration_error};
 pub use ranking::{pr_auc, recall_at_false_positive_rate, roc_auc};
 
+pub(crate) use labeled_rows::LabeledRows;
 pub(crate) use operating_points::{OperatingPoint, OperatingPoints};

@@ -186,7 +186,12 @@ fn quantile(ascending: &[f64], share: f64) -> f64 {
     if low.total_cmp(&high).is_eq() {
         return low; // Infinities too.
     }
-    low + (high - low) * (position - below as f64)
+    let part = position - below as f64;
+    if part <= 0. {
+        return low;
+    }
+    // Neither difference nor product of the two ends: either may overflow.
+    low * (1. - part) + high * part
 }
 
 #[cfg(test)]
@@ -256,6 +261,9 @@ mod tests {
         }
         assert_eq!(quantile(&[3.], 0.975), 3.);
         assert_eq!(quantile(&[f64::INFINITY; 3], 0.3), f64::INFINITY);
+        assert_eq!(quantile(&[1., f64::INFINITY], 0.), 1.);
+        assert_eq!(quantile(&[1., f64::INFINITY], 0.5), f64::INFINITY);
+        assert_eq!(quantile(&[f64::MIN, f64::MAX], 0.5), 0.);
     }
 
     #[test]
