@@ -1,6 +1,6 @@
 //! Which mode of which row was corrupted.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayBase, ArrayView2, Data, Ix2};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
@@ -48,19 +48,20 @@ impl CorruptionRecord {
         Ok(record)
     }
 
-    /// The thesis's training mixture: half of the rows clean, the others with one corrupted mode each.
+    /// The thesis's training mixture: half of the rows clean, the others with one corrupted mode
+    /// each.
     ///
     /// `⌊n/2⌋` rows are corrupted, so an odd row out is clean. They are shared among the modes as
-    /// equally as possible; if they do not divide evenly, the first modes get one row more. Which rows
-    /// is a random permutation. Two modes give 50 % clean, 25 % and 25 %.
+    /// equally as possible; if they do not divide evenly, the first modes get one row more. Which
+    /// rows is a random permutation. Two modes give 50 % clean, 25 % and 25 %.
     ///
     /// # Errors
     /// [`Error::NoModes`] if `n_modes` is 0; [`Error::RecordTooLarge`] if memory cannot hold the
     /// record.
     ///
     /// # Source
-    /// Thesis, section 6.4 ("50-25-25", two modes); more modes and remainders are this implementation's
-    /// extension.
+    /// Thesis, section 6.4 ("50-25-25", two modes); more modes and remainders are this
+    /// implementation's extension.
     pub fn mixture(n_rows: usize, n_modes: usize, rng: &mut impl Rng) -> Result<Self> {
         if n_modes == 0 {
             return Err(Error::NoModes);
@@ -73,6 +74,69 @@ impl CorruptionRecord {
             record.0[[row, position % n_modes]] = true;
         }
         Ok(record)
+    }
+
+    /// What this marks in one mode, and nothing of the others.
+    ///
+    /// # Errors
+    /// [`Error::ModeIndex`] if there is no such mode; [`Error::RecordTooLarge`] if memory cannot hold
+    /// the record.
+    pub fn only_mode(&self, mode_index: usize) -> Result<Self> {
+        let n_modes = self.n_modes();
+        if mode_index >= n_modes {
+            return Err(Error::ModeIndex {
+                mode_index,
+                n_modes,
+            });
+        }
+        let mut record = Self::clean(self.n_rows(), n_modes)?;
+        let mut column = record.0.column_mut(mode_index);
+        column.assign(&self.0.column(mode_index));
+        Ok(record)
+    }
+
+    /// Marks one mode of some rows.
+    #[cfg(test)]
+    pub(super) fn set(&mut self, rows: std::ops::Range<usize>, mode_index: usize) {
+        for row in rows {
+            self.0[[row, mode_index]] = true;
+        }
+    }
+
+    /// What this marks in one row.
+    #[cfg(test)]
+    pub(super) fn only_row(&self, row: usize) -> Self {
+        let mut record = Self(Array2::from_elem(self.0.dim(), false));
+        record.0.row_mut(row).assign(&self.0.row(row));
+        record
+    }
+
+    /// Marks everything that `other`, of the same shape, marks.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.0.zip_mut_with(&other.0, |flag, &added| *flag |= added);
+    }
+
+    /// Whether this was made for these modes.
+    pub(super) fn check_shape_of<S: Data<Elem = f32>>(
+        &self,
+        modes: &[ArrayBase<S, Ix2>],
+    ) -> Result<()> {
+        if modes.len() != self.n_modes() {
+            return Err(Error::RecordModes {
+                expected: self.n_modes(),
+                found: modes.len(),
+            });
+        }
+        for (mode_index, mode) in modes.iter().enumerate() {
+            if mode.nrows() != self.n_rows() {
+                return Err(Error::RecordRows {
+                    mode_index,
+                    expected: self.n_rows(),
+                    found: mode.nrows(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Number of rows.
@@ -153,6 +217,19 @@ mod tests {
             |seed| CorruptionRecord::mixture(40, 2, &mut generator(seed, "corruption")).unwrap();
         assert_eq!(mixture(0), mixture(0));
         assert_ne!(mixture(0), mixture(1));
+    }
+
+    #[test]
+    fn a_record_of_one_mode_is_its_column_alone() {
+        let record = CorruptionRecord(array![[true, true], [false, true], [true, false]]);
+        assert_eq!(
+            record.only_mode(1).unwrap().flags(),
+            array![[false, true], [false, true], [false, false]]
+        );
+        assert_eq!(
+            record.only_mode(2).unwrap_err().to_string(),
+            "expected a mode index below 2, found 2"
+        );
     }
 
     #[test]
