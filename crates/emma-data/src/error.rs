@@ -494,6 +494,28 @@ pub enum Error {
         /// The text that came.
         found: String,
     },
+    /// A text names no mode and corruption.
+    #[error(
+        "expected a corruption of a mode written as MODE:KIND or MODE:KIND:LEVEL, such as \
+         ip:noise:0.5, found {found:?}"
+    )]
+    ModeCorruptionText {
+        /// The text that came.
+        found: String,
+    },
+    /// A mode of a name that a table does not have was to be corrupted.
+    #[error(
+        "expected a mode among {}, found {mode:?} (nearest: {nearest:?})",
+        listing(modes)
+    )]
+    UnknownMode {
+        /// The name that came.
+        mode: String,
+        /// The mode whose name is most like it.
+        nearest: String,
+        /// The names of the table's modes.
+        modes: Vec<String>,
+    },
     /// A kind of corruption that takes no level was given one.
     #[error("expected {kind} without a level, found {found:?}")]
     UnexpectedCorruptionLevel {

@@ -13,7 +13,8 @@
 //! 2. [`stratified_split`] shares out the rows between training, validation and test.
 //! 3. [`Standardization`] is fitted to the training rows and applied to all.
 //! 4. [`CorruptionRecord`] says which mode of which row is to be corrupted, and [`corrupt`] does it
-//!    on copies.
+//!    on copies; [`CorruptedModes`] knows all kinds of [`Corruption`], one after another, and which modes are
+//!    missing. [`ModeCorruption`] is one as it is written on a command line.
 //!
 //! Where there is no table, [`survey`] simulates pulsar candidates with HTRU2's columns, and [`Manifold`]
 //! gives the two curves of the thesis's first experiment.
@@ -51,7 +52,7 @@ pub mod survey;
 pub use archive::Archive;
 pub use corruption::{
     ClipBound, CorruptedModes, Corruption, CorruptionKind, CorruptionLevel, CorruptionRecord,
-    NoiseStd, QuantizationBits, UnitLevel, corrupt, noise_to_signal_decibels,
+    ModeCorruption, NoiseStd, QuantizationBits, UnitLevel, corrupt, noise_to_signal_decibels,
 };
 pub use error::{Error, Result};
 pub use feature_reader::{Chunk, FeatureReader, LabelColumn};

@@ -5,8 +5,9 @@
 use std::collections::BTreeSet;
 
 use emma_data::{
-    ClipBound, CorruptedModes, Corruption, CorruptionLevel, CorruptionRecord, Generator, NoiseStd,
-    QuantizationBits, UnitLevel, corrupt, generator, noise_to_signal_decibels,
+    ClipBound, CorruptedModes, Corruption, CorruptionLevel, CorruptionRecord, Generator,
+    ModeCorruption, NoiseStd, QuantizationBits, UnitLevel, corrupt, generator,
+    noise_to_signal_decibels,
 };
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -315,7 +316,45 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_corruption_or_an_error(text in "(noise|student_t|offset|scale|drop|missing|swap|stuck|quantize|clip|spikes|adversarial_mean|drift|[a-z]{0,5}):?[-+.e0-9a-z]{0,8}") {
+    fn the_constrained_mixture_keeps_the_larger_half_of_the_modes_in_half_of_the_rows(
+        n_rows in 0..200_usize,
+        n_modes in 1..9_usize,
+        seed: u64,
+    ) {
+        let draw = || {
+            let rng = &mut generator(seed, "corruption");
+            CorruptionRecord::constrained_mixture(n_rows, n_modes, rng).unwrap()
+        };
+        let record = draw();
+        prop_assert_eq!(&draw(), &record);
+        let mut n_rows_of_each_count = vec![0; n_modes + 1];
+        for flags in record.flags().rows() {
+            let n_uncorrupted = flags.iter().filter(|&&flag| !flag).count();
+            n_rows_of_each_count[n_uncorrupted] += 1;
+        }
+        let mut expected = vec![0; n_modes + 1];
+        expected[n_modes] += n_rows - n_rows / 2;
+        expected[n_modes - n_modes / 2] += n_rows / 2;
+        prop_assert_eq!(n_rows_of_each_count, expected);
+    }
+
+    #[test]
+    fn any_text_is_a_corruption_of_a_mode_or_an_error(
+        text in "[a-z_:]{0,4}:(noise|swap|quantize|[a-z]{0,5}):?[-+.e0-9a-z]{0,8}",
+    ) {
+        if let Ok(corruption) = text.parse::<ModeCorruption>() {
+            prop_assert_eq!(corruption.to_string().parse::<ModeCorruption>().unwrap(), corruption);
+        }
+    }
+
+    #[test]
+    fn any_text_is_a_corruption_or_an_error(
+        kind in prop::sample::select(Corruption::KINDS.map(|kind| kind.name).to_vec()),
+        other in "[a-z]{0,5}",
+        known: bool,
+        level in ":?[-+.e0-9a-z]{0,8}",
+    ) {
+        let text = format!("{}{level}", if known { kind } else { &other });
         if let Ok(corruption) = text.parse::<Corruption>() {
             prop_assert_eq!(corruption.to_string().parse::<Corruption>().unwrap(), corruption);
         }

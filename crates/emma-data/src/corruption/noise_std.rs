@@ -64,8 +64,9 @@ impl From<NoiseStd> for f64 {
 /// Decibels. 0 dB is as much noise as signal; no noise is minus infinity.
 ///
 /// # Source
-/// Thesis, section 6.2. Deviation: the thesis writes the signal-to-noise ratio,
-/// `10 log10 (1 / S²)`, which is this with the other sign.
+/// Thesis, section 6.2.
+/// Deviation: the thesis writes the signal-to-noise ratio, `10 log10 (1 / S²)`, which is this with the
+/// other sign.
 ///
 /// ```
 /// use emma_data::{NoiseStd, noise_to_signal_decibels};

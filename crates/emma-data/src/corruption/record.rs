@@ -48,20 +48,32 @@ impl CorruptionRecord {
         Ok(record)
     }
 
-    /// The thesis's training mixture: half of the rows clean, the others with one corrupted mode
-    /// each.
+    /// Every mode of every row is corrupted: what [`CorruptedModes::then_each`] picks the named modes
+    /// out of.
+    ///
+    /// # Errors
+    /// [`Error::RecordTooLarge`] if memory cannot hold the record.
+    ///
+    /// [`CorruptedModes::then_each`]: super::CorruptedModes::then_each
+    pub fn all(n_rows: usize, n_modes: usize) -> Result<Self> {
+        let mut record = Self::clean(n_rows, n_modes)?;
+        record.0.fill(true);
+        Ok(record)
+    }
+
+    /// The thesis's training mixture: half of the rows clean, the others with one corrupted mode each.
     ///
     /// `⌊n/2⌋` rows are corrupted, so an odd row out is clean. They are shared among the modes as
-    /// equally as possible; if they do not divide evenly, the first modes get one row more. Which
-    /// rows is a random permutation. Two modes give 50 % clean, 25 % and 25 %.
+    /// equally as possible; if they do not divide evenly, the first modes get one row more. Which rows
+    /// is a random permutation. Two modes give 50 % clean, 25 % and 25 %.
     ///
     /// # Errors
     /// [`Error::NoModes`] if `n_modes` is 0; [`Error::RecordTooLarge`] if memory cannot hold the
     /// record.
     ///
     /// # Source
-    /// Thesis, section 6.4 ("50-25-25", two modes); more modes and remainders are this
-    /// implementation's extension.
+    /// Thesis, section 6.4 ("50-25-25", two modes); more modes and remainders are this implementation's
+    /// extension.
     pub fn mixture(n_rows: usize, n_modes: usize, rng: &mut impl Rng) -> Result<Self> {
         if n_modes == 0 {
             return Err(Error::NoModes);
@@ -72,6 +84,41 @@ impl CorruptionRecord {
         // Dealt in turn, as cards are: equal shares, the remainder to the first modes.
         for (position, &row) in rows[..n_rows / 2].iter().enumerate() {
             record.0[[row, position % n_modes]] = true;
+        }
+        Ok(record)
+    }
+
+    /// The mixture for which the thesis derives what the energy term of the loss does: half of the rows
+    /// clean, in each of the others `M' = ⌊(M + 1) / 2⌋` of the `M` modes uncorrupted and the rest corrupted.
+    ///
+    /// `⌊n/2⌋` rows, a random choice, are corrupted, so an odd row out is clean. Which `⌊M/2⌋` modes are
+    /// corrupted is drawn for each of them, every choice equally likely and independently of the other
+    /// rows; so shares are as chance has it, unlike in [`CorruptionRecord::mixture`]. A single mode is never
+    /// corrupted, since `M'` is 1.
+    ///
+    /// # Draws
+    /// First the permutation of rows of [`CorruptionRecord::mixture`], then the corrupted rows' modes in its order.
+    ///
+    /// # Errors
+    /// [`Error::NoModes`] if `n_modes` is 0; [`Error::RecordTooLarge`] if memory cannot hold the
+    /// record.
+    ///
+    /// # Source
+    /// Thesis, the constraint on `M'` under Eq. 5.19, which 5.20 and 5.21 need.
+    /// Deviation: the thesis trains with two modes only, and says neither how rows are shared nor how
+    /// modes are drawn.
+    pub fn constrained_mixture(n_rows: usize, n_modes: usize, rng: &mut impl Rng) -> Result<Self> {
+        if n_modes == 0 {
+            return Err(Error::NoModes);
+        }
+        let mut record = Self::clean(n_rows, n_modes)?;
+        let mut rows: Vec<usize> = (0..n_rows).collect();
+        rows.shuffle(rng);
+        let n_uncorrupted = n_modes.div_ceil(2);
+        for &row in &rows[..n_rows / 2] {
+            for mode_index in rand::seq::index::sample(rng, n_modes, n_modes - n_uncorrupted) {
+                record.0[[row, mode_index]] = true;
+            }
         }
         Ok(record)
     }
@@ -217,6 +264,42 @@ mod tests {
             |seed| CorruptionRecord::mixture(40, 2, &mut generator(seed, "corruption")).unwrap();
         assert_eq!(mixture(0), mixture(0));
         assert_ne!(mixture(0), mixture(1));
+    }
+
+    #[test]
+    fn every_choice_of_corrupted_modes_is_equally_likely() {
+        let rng = &mut generator(0, "corruption");
+        let record = CorruptionRecord::constrained_mixture(12_000, 4, rng).unwrap();
+        let mut counts = std::collections::BTreeMap::new();
+        for flags in record.flags().rows() {
+            *counts.entry(flags.to_vec()).or_insert(0_u32) += 1;
+        }
+        assert_eq!(counts.remove(&vec![false; 4]), Some(6000));
+        // Two of four modes; five standard deviations, 5 √(6000 · 1/6 · 5/6).
+        assert_eq!(counts.len(), 6);
+        assert!(counts.values().all(|&count| count.abs_diff(1000) < 145));
+    }
+
+    #[test]
+    fn a_mode_alone_is_uncorrupted_under_the_constraint() {
+        let rng = &mut generator(0, "corruption");
+        assert_eq!(
+            CorruptionRecord::constrained_mixture(9, 1, rng).unwrap(),
+            CorruptionRecord::clean(9, 1).unwrap()
+        );
+        assert_eq!(
+            CorruptionRecord::constrained_mixture(9, 0, rng)
+                .unwrap_err()
+                .to_string(),
+            "expected at least one mode, found none"
+        );
+    }
+
+    #[test]
+    fn a_record_of_everything_marks_every_mode_of_every_row() {
+        let record = CorruptionRecord::all(2, 3).unwrap();
+        assert_eq!(record.flags().dim(), (2, 3));
+        assert!(record.flags().iter().all(|&flag| flag));
     }
 
     #[test]
