@@ -134,6 +134,15 @@ pub(crate) enum DataCommand {
     /// The same rows and seed give the same bits, on any number of threads. What each candidate truly is
     /// goes to a second file.
     Simulate(SimulateArgs),
+    /// List the kinds of corruption, how they are written and what they do
+    Corruptions(CorruptionsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CorruptionsArgs {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -27,6 +27,19 @@ pub(crate) fn align(text: &mut String, rows: &[Vec<String>]) {
     }
 }
 
+/// Appends rows of cells, all of them to the left, two spaces apart: for words rather than numbers.
+pub(crate) fn align_left<const N: usize>(text: &mut String, rows: &[[String; N]]) {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let padded = |row: &[String; N]| {
+        let cells = row.iter().enumerate();
+        cells
+            .map(|(column, cell)| format!("{cell:<width$}", width = width(column).unwrap_or(0)))
+            .collect()
+    };
+    // Cells of one width have no left and right any more.
+    align(text, &rows.iter().map(padded).collect::<Vec<_>>());
+}
+
 /// A number with commas between its thousands.
 pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
@@ -49,6 +62,14 @@ mod tests {
         assert_eq!(thousands(7), "7");
         assert_eq!(thousands(1639), "1,639");
         assert_eq!(thousands(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn words_start_in_line() {
+        let rows = [["a", "b", "long"], ["cd", "efg", "h"]].map(|row| row.map(str::to_owned));
+        let mut text = String::new();
+        align_left(&mut text, &rows);
+        assert_eq!(text, "  a   b    long\n  cd  efg  h\n");
     }
 
     #[test]

@@ -88,16 +88,16 @@ impl CorruptionRecord {
         Ok(record)
     }
 
-    /// The mixture for which the thesis derives what the energy term of the loss does: half of the rows
-    /// clean, in each of the others `M' = ⌊(M + 1) / 2⌋` of the `M` modes uncorrupted and the rest corrupted.
+    /// The mixture for which the thesis derives what the energy term of the loss does: half of the
+    /// rows clean, in each of the others `M' = ⌊(M + 1) / 2⌋` of the `M` modes uncorrupted and the rest
+    /// corrupted.
     ///
-    /// `⌊n/2⌋` rows, a random choice, are corrupted, so an odd row out is clean. Which `⌊M/2⌋` modes are
-    /// corrupted is drawn for each of them, every choice equally likely and independently of the other
-    /// rows; so shares are as chance has it, unlike in [`CorruptionRecord::mixture`]. A single mode is never
-    /// corrupted, since `M'` is 1.
+    /// `⌊n/2⌋` rows, a random choice, are corrupted, so an odd row out is clean. Which `⌊M/2⌋` modes
+    /// are corrupted is drawn for each of them, every choice equally likely and independently of the
+    /// other rows; so shares are as chance has it, unlike in [`CorruptionRecord::mixture`]. A single
+    /// mode is never corrupted, since `M'` is 1.
     ///
-    /// # Draws
-    /// First the permutation of rows of [`CorruptionRecord::mixture`], then the corrupted rows' modes in its order.
+    /// The rows are those of [`CorruptionRecord::mixture`] under the same seed, drawn before the modes.
     ///
     /// # Errors
     /// [`Error::NoModes`] if `n_modes` is 0; [`Error::RecordTooLarge`] if memory cannot hold the
