@@ -137,6 +137,8 @@ pub(crate) enum DataCommand {
     /// Compare two tables with HTRU2's columns: quantiles, distances, and whether a network can tell
     /// them apart
     Compare(CompareArgs),
+    /// List the kinds of corruption, how they are written and what they do
+    Corruptions(CorruptionsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -154,6 +156,13 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,
     /// Print JSON instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CorruptionsArgs {
+    /// Print JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -40,6 +40,19 @@ pub(crate) fn printable(text: &str) -> String {
     printable
 }
 
+/// Appends rows of cells, all of them to the left, two spaces apart: for words rather than numbers.
+pub(crate) fn align_left<const N: usize>(text: &mut String, rows: &[[String; N]]) {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let padded = |row: &[String; N]| {
+        let cells = row.iter().enumerate();
+        cells
+            .map(|(column, cell)| format!("{cell:<width$}", width = width(column).unwrap_or(0)))
+            .collect()
+    };
+    // Cells of one width have no left and right any more.
+    align(text, &rows.iter().map(padded).collect::<Vec<_>>());
+}
+
 /// A number with commas between its thousands.
 pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
@@ -80,6 +93,14 @@ mod tests {
     #[test]
     fn nothing_from_a_file_steers_the_terminal() {
         assert_eq!(printable("a\nb\u{1b}[31m é"), "a\\nb\\u{1b}[31m é");
+    }
+
+    #[test]
+    fn words_start_in_line() {
+        let rows = [["a", "b", "long"], ["cd", "efg", "h"]].map(|row| row.map(str::to_owned));
+        let mut text = String::new();
+        align_left(&mut text, &rows);
+        assert_eq!(text, "  a   b    long\n  cd  efg  h\n");
     }
 
     #[test]

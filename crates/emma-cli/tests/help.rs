@@ -15,6 +15,7 @@ fn help_of_the_program_and_of_every_command() {
     insta::assert_snapshot!("data_fetch", place.succeed("data fetch --help"));
     insta::assert_snapshot!("data_compare", place.succeed("data compare --help"));
     insta::assert_snapshot!("data_simulate", place.succeed("data simulate --help"));
+    insta::assert_snapshot!("data_corruptions", place.succeed("data corruptions --help"));
 }
 
 #[test]

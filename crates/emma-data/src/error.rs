@@ -505,10 +505,44 @@ pub enum Error {
         nearest: &'static str,
     },
     /// What stands behind a kind of corruption is no number.
-    #[error("expected a number after {kind}:, such as {kind}:0.5, found {found:?}")]
+    #[error("expected {expected} after {kind}:, such as {example}, found {found:?}")]
     CorruptionLevelText {
         /// The kind.
-        kind: String,
+        kind: &'static str,
+        /// What kind of number, in words.
+        expected: &'static str,
+        /// A corruption of this kind.
+        example: &'static str,
+        /// The text that came.
+        found: String,
+    },
+    /// A text names no mode and corruption.
+    #[error(
+        "expected a corruption of a mode written as MODE:KIND or MODE:KIND:LEVEL, such as \
+         ip:noise:0.5, found {found:?}"
+    )]
+    ModeCorruptionText {
+        /// The text that came.
+        found: String,
+    },
+    /// A mode of a name that a table does not have was to be corrupted.
+    #[error(
+        "expected a mode among {}, found {mode:?} (nearest: {nearest:?})",
+        listing(modes)
+    )]
+    UnknownMode {
+        /// The name that came.
+        mode: String,
+        /// The mode whose name is most like it.
+        nearest: String,
+        /// The names of the table's modes.
+        modes: Vec<String>,
+    },
+    /// A kind of corruption that takes no level was given one.
+    #[error("expected {kind} without a level, found {found:?}")]
+    UnexpectedCorruptionLevel {
+        /// The kind.
+        kind: &'static str,
         /// The text that came.
         found: String,
     },
@@ -518,11 +552,82 @@ pub enum Error {
         /// The number that came.
         found: f64,
     },
-    /// A probability of dropping a feature is none.
-    #[error("expected a probability of dropping between 0 and 1, found {found}")]
-    DropProbability {
+    /// A probability or a share is none.
+    #[error("expected a level between 0 and 1, found {found}")]
+    UnitLevel {
         /// The number that came.
         found: f64,
+    },
+    /// A bound to clip at is negative, NaN, infinite or too large for 32 bits.
+    #[error(
+        "expected a bound to clip at between 0 and {}, found {found}",
+        f32::MAX
+    )]
+    ClipBound {
+        /// The number that came.
+        found: f64,
+    },
+    /// A number of bits to quantize to is out of its range.
+    #[error("expected 1 to 16 bits to quantize to, found {found}")]
+    QuantizationBits {
+        /// The number that came.
+        found: u32,
+    },
+    /// Modes that are to be corrupted have different numbers of rows.
+    #[error("mode {mode_index}: expected {expected} rows, as in mode 0, found {found}")]
+    UnequalRows {
+        /// Mode with other rows, from 0.
+        mode_index: usize,
+        /// Rows of mode 0.
+        expected: usize,
+        /// Rows that came.
+        found: usize,
+    },
+    /// Rows that are to be corrupted have another number of labels.
+    #[error("expected {expected} labels, one per row to corrupt, found {found}")]
+    CorruptionLabels {
+        /// Number of rows.
+        expected: usize,
+        /// Number of labels.
+        found: usize,
+    },
+    /// A corruption that follows the classes was asked for without them.
+    #[error("expected labels, which {corruption} needs, found none")]
+    LabelsNeeded {
+        /// The corruption.
+        corruption: Corruption,
+    },
+    /// A class that a corruption needs the mean of has no row.
+    #[error(
+        "mode {mode_index}: expected a row of class {class} to take the mean over, which row {row} \
+         is moved towards, found none"
+    )]
+    NoRowsOfClass {
+        /// Mode, from 0.
+        mode_index: usize,
+        /// Row that was to be corrupted, from 0.
+        row: usize,
+        /// The class without rows: 0 or 1.
+        class: u8,
+    },
+    /// One row alone was to swap its values.
+    #[error(
+        "mode {mode_index}: expected at least two corrupted rows that have the mode, to swap it among \
+         them, found row {row} alone"
+    )]
+    NothingToSwap {
+        /// Mode, from 0.
+        mode_index: usize,
+        /// The row, from 0.
+        row: usize,
+    },
+    /// A mode is missing where every value was asked for.
+    #[error("mode {mode_index}: row {row}: expected the mode to be there, found it missing")]
+    MissingMode {
+        /// The first such mode of the row, from 0.
+        mode_index: usize,
+        /// The first such row, from 0.
+        row: usize,
     },
     /// A mode was asked for that does not exist.
     #[error("expected a mode index below {n_modes}, found {mode_index}")]
@@ -648,9 +753,10 @@ fn listing_of(names: &[String], count: usize) -> String {
     }
 }
 
-/// How the kinds of corruption are written: `noise:S, … or drop:P`.
+/// How the kinds of corruption are written: `noise:S, … or drift:S`.
 fn corruption_forms() -> String {
-    match Corruption::FORMS.split_last() {
+    let forms = Corruption::KINDS.map(|kind| kind.form);
+    match forms.split_last() {
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
         None => String::new(),
     }

@@ -13,7 +13,8 @@
 //! 2. [`stratified_split`] shares out the rows between training, validation and test.
 //! 3. [`Standardization`] is fitted to the training rows and applied to all.
 //! 4. [`CorruptionRecord`] says which mode of which row is to be corrupted, and [`corrupt`] does it
-//!    on copies.
+//!    on copies; [`CorruptedModes`] knows all kinds of [`Corruption`], one after another, and which modes are
+//!    missing. [`ModeCorruption`] is one as it is written on a command line.
 //!
 //! Where there is no table, [`survey`] simulates pulsar candidates with HTRU2's columns, and [`Manifold`]
 //! gives the two curves of the thesis's first experiment.
@@ -51,8 +52,8 @@ pub mod survey;
 #[cfg(feature = "download")]
 pub use archive::Archive;
 pub use corruption::{
-    Corruption, CorruptionLevel, CorruptionRecord, DropProbability, NoiseStd, corrupt,
-    noise_to_signal_decibels,
+    ClipBound, CorruptedModes, Corruption, CorruptionKind, CorruptionLevel, CorruptionRecord,
+    ModeCorruption, NoiseStd, QuantizationBits, UnitLevel, corrupt, noise_to_signal_decibels,
 };
 pub use empirical::Empirical;
 pub use error::{Error, Result};

@@ -265,8 +265,7 @@ fn check_names<'a>(
         return Err(Error::NoModes);
     }
     for (mode_index, (mode, columns)) in modes.clone().enumerate() {
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        if mode.is_empty() || !mode.bytes().all(allowed) {
+        if !is_mode_name(mode) {
             return Err(Error::ModeName {
                 mode: mode.to_owned(),
             });
@@ -293,6 +292,12 @@ fn check_names<'a>(
         }
     }
     Ok(())
+}
+
+/// Whether a mode may be called that: lowercase letters, digits and underscores.
+pub(crate) fn is_mode_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    !name.is_empty() && name.bytes().all(allowed)
 }
 
 /// The first name that was seen before, if any.

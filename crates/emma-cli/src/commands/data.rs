@@ -1,12 +1,12 @@
 //! `emma data`: data sets.
 
 use anyhow::Context;
-use emma_data::CandidateTable;
+use emma_data::{CandidateTable, Corruption};
 use serde_json::json;
 
-use crate::args::{DataArgs, DataCommand, FetchArgs, GlobalArgs};
+use crate::args::{CorruptionsArgs, DataArgs, DataCommand, FetchArgs, GlobalArgs};
 use crate::failure::CommandResult;
-use crate::text::thousands;
+use crate::text::{align_left, thousands};
 use crate::{files, folders, htru2_file};
 
 pub(crate) fn run(args: &DataArgs, global: &GlobalArgs) -> CommandResult<()> {
@@ -14,6 +14,7 @@ pub(crate) fn run(args: &DataArgs, global: &GlobalArgs) -> CommandResult<()> {
         DataCommand::Fetch(args) => fetch(args, global),
         DataCommand::Compare(args) => super::compare::run(args, global),
         DataCommand::Simulate(args) => super::simulate::run(args, global),
+        DataCommand::Corruptions(args) => corruptions(args),
     }
 }
 
@@ -53,6 +54,25 @@ fn fetch(args: &FetchArgs, global: &GlobalArgs) -> CommandResult<()> {
         },
         table.sha256
     ))
+}
+
+fn corruptions(args: &CorruptionsArgs) -> CommandResult<()> {
+    if args.json {
+        let text =
+            serde_json::to_string_pretty(&Corruption::KINDS).context("cannot print the kinds")?;
+        return files::print(&format!("{text}\n"));
+    }
+    let mut text = "A corruption of a mode is written MODE:KIND:LEVEL, such as ip:noise:0.5, or MODE:KIND \
+                    where there is no level.\nIt is done to standard scores, so shifts, bounds and levels \
+                    of noise are in standard deviations.\n\n"
+        .to_owned();
+    let mut rows = vec![["kind", "level", "what it does to a mode of a row"].map(str::to_owned)];
+    for kind in Corruption::KINDS {
+        let level = kind.level.unwrap_or("none");
+        rows.push([kind.form, level, kind.summary].map(str::to_owned));
+    }
+    align_left(&mut text, &rows);
+    files::print(&text)
 }
 
 fn counts(table: &CandidateTable) -> (usize, usize) {

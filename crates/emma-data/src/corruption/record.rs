@@ -1,6 +1,6 @@
 //! Which mode of which row was corrupted.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayBase, ArrayView2, Data, Ix2};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
@@ -48,6 +48,19 @@ impl CorruptionRecord {
         Ok(record)
     }
 
+    /// Every mode of every row is corrupted: what [`CorruptedModes::then_each`] picks the named modes
+    /// out of.
+    ///
+    /// # Errors
+    /// [`Error::RecordTooLarge`] if memory cannot hold the record.
+    ///
+    /// [`CorruptedModes::then_each`]: super::CorruptedModes::then_each
+    pub fn all(n_rows: usize, n_modes: usize) -> Result<Self> {
+        let mut record = Self::clean(n_rows, n_modes)?;
+        record.0.fill(true);
+        Ok(record)
+    }
+
     /// The thesis's training mixture: half of the rows clean, the others with one corrupted mode each.
     ///
     /// `⌊n/2⌋` rows are corrupted, so an odd row out is clean. They are shared among the modes as
@@ -73,6 +86,104 @@ impl CorruptionRecord {
             record.0[[row, position % n_modes]] = true;
         }
         Ok(record)
+    }
+
+    /// The mixture for which the thesis derives what the energy term of the loss does: half of the
+    /// rows clean, in each of the others `M' = ⌊(M + 1) / 2⌋` of the `M` modes uncorrupted and the rest
+    /// corrupted.
+    ///
+    /// `⌊n/2⌋` rows, a random choice, are corrupted, so an odd row out is clean. Which `⌊M/2⌋` modes
+    /// are corrupted is drawn for each of them, every choice equally likely and independently of the
+    /// other rows; so shares are as chance has it, unlike in [`CorruptionRecord::mixture`]. A single
+    /// mode is never corrupted, since `M'` is 1.
+    ///
+    /// The rows are those of [`CorruptionRecord::mixture`] under the same seed, drawn before the modes.
+    ///
+    /// # Errors
+    /// [`Error::NoModes`] if `n_modes` is 0; [`Error::RecordTooLarge`] if memory cannot hold the
+    /// record.
+    ///
+    /// # Source
+    /// Thesis, the constraint on `M'` under Eq. 5.19, which 5.20 and 5.21 need.
+    /// Deviation: the thesis trains with two modes only, and says neither how rows are shared nor how
+    /// modes are drawn.
+    pub fn constrained_mixture(n_rows: usize, n_modes: usize, rng: &mut impl Rng) -> Result<Self> {
+        if n_modes == 0 {
+            return Err(Error::NoModes);
+        }
+        let mut record = Self::clean(n_rows, n_modes)?;
+        let mut rows: Vec<usize> = (0..n_rows).collect();
+        rows.shuffle(rng);
+        let n_uncorrupted = n_modes.div_ceil(2);
+        for &row in &rows[..n_rows / 2] {
+            for mode_index in rand::seq::index::sample(rng, n_modes, n_modes - n_uncorrupted) {
+                record.0[[row, mode_index]] = true;
+            }
+        }
+        Ok(record)
+    }
+
+    /// What this marks in one mode, and nothing of the others.
+    ///
+    /// # Errors
+    /// [`Error::ModeIndex`] if there is no such mode; [`Error::RecordTooLarge`] if memory cannot hold
+    /// the record.
+    pub fn only_mode(&self, mode_index: usize) -> Result<Self> {
+        let n_modes = self.n_modes();
+        if mode_index >= n_modes {
+            return Err(Error::ModeIndex {
+                mode_index,
+                n_modes,
+            });
+        }
+        let mut record = Self::clean(self.n_rows(), n_modes)?;
+        let mut column = record.0.column_mut(mode_index);
+        column.assign(&self.0.column(mode_index));
+        Ok(record)
+    }
+
+    /// Marks one mode of some rows.
+    #[cfg(test)]
+    pub(super) fn set(&mut self, rows: std::ops::Range<usize>, mode_index: usize) {
+        for row in rows {
+            self.0[[row, mode_index]] = true;
+        }
+    }
+
+    /// What this marks in one row.
+    #[cfg(test)]
+    pub(super) fn only_row(&self, row: usize) -> Self {
+        let mut record = Self(Array2::from_elem(self.0.dim(), false));
+        record.0.row_mut(row).assign(&self.0.row(row));
+        record
+    }
+
+    /// Marks everything that `other`, of the same shape, marks.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.0.zip_mut_with(&other.0, |flag, &added| *flag |= added);
+    }
+
+    /// Whether this was made for these modes.
+    pub(super) fn check_shape_of<S: Data<Elem = f32>>(
+        &self,
+        modes: &[ArrayBase<S, Ix2>],
+    ) -> Result<()> {
+        if modes.len() != self.n_modes() {
+            return Err(Error::RecordModes {
+                expected: self.n_modes(),
+                found: modes.len(),
+            });
+        }
+        for (mode_index, mode) in modes.iter().enumerate() {
+            if mode.nrows() != self.n_rows() {
+                return Err(Error::RecordRows {
+                    mode_index,
+                    expected: self.n_rows(),
+                    found: mode.nrows(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Number of rows.
@@ -153,6 +264,55 @@ mod tests {
             |seed| CorruptionRecord::mixture(40, 2, &mut generator(seed, "corruption")).unwrap();
         assert_eq!(mixture(0), mixture(0));
         assert_ne!(mixture(0), mixture(1));
+    }
+
+    #[test]
+    fn every_choice_of_corrupted_modes_is_equally_likely() {
+        let rng = &mut generator(0, "corruption");
+        let record = CorruptionRecord::constrained_mixture(12_000, 4, rng).unwrap();
+        let mut counts = std::collections::BTreeMap::new();
+        for flags in record.flags().rows() {
+            *counts.entry(flags.to_vec()).or_insert(0_u32) += 1;
+        }
+        assert_eq!(counts.remove(&vec![false; 4]), Some(6000));
+        // Two of four modes; five standard deviations, 5 √(6000 · 1/6 · 5/6).
+        assert_eq!(counts.len(), 6);
+        assert!(counts.values().all(|&count| count.abs_diff(1000) < 145));
+    }
+
+    #[test]
+    fn a_mode_alone_is_uncorrupted_under_the_constraint() {
+        let rng = &mut generator(0, "corruption");
+        assert_eq!(
+            CorruptionRecord::constrained_mixture(9, 1, rng).unwrap(),
+            CorruptionRecord::clean(9, 1).unwrap()
+        );
+        assert_eq!(
+            CorruptionRecord::constrained_mixture(9, 0, rng)
+                .unwrap_err()
+                .to_string(),
+            "expected at least one mode, found none"
+        );
+    }
+
+    #[test]
+    fn a_record_of_everything_marks_every_mode_of_every_row() {
+        let record = CorruptionRecord::all(2, 3).unwrap();
+        assert_eq!(record.flags().dim(), (2, 3));
+        assert!(record.flags().iter().all(|&flag| flag));
+    }
+
+    #[test]
+    fn a_record_of_one_mode_is_its_column_alone() {
+        let record = CorruptionRecord(array![[true, true], [false, true], [true, false]]);
+        assert_eq!(
+            record.only_mode(1).unwrap().flags(),
+            array![[false, true], [false, true], [false, false]]
+        );
+        assert_eq!(
+            record.only_mode(2).unwrap_err().to_string(),
+            "expected a mode index below 2, found 2"
+        );
     }
 
     #[test]
