@@ -44,6 +44,7 @@ fn with_metadata(metadata: &str, n: usize) -> Vec<u8> {
 const METADATA: &str = r#"{"format_version":1,"modes":[{"name":"a","columns":["x"]}],"label":"y","coldness":null,"energy":null,"network":{"kind":"mlp"},"threshold":0.5"#;
 
 /// Files that are all bad, each with what is wrong with it.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn bad_files() -> Vec<(&'static str, Vec<u8>)> {
     let mut entries = String::from("{");
     for number in 0..40_000 {
@@ -105,6 +106,31 @@ fn bad_files() -> Vec<(&'static str, Vec<u8>)> {
                 1,
             ),
         ),
+        ("commas written as escapes", {
+            let list = vec!["0"; 500_000].join(",");
+            let metadata = format!(r#"{METADATA},"training":{{"a":[{list}]}}}}"#);
+            let text = serde_json::to_string(&metadata)
+                .unwrap()
+                .replace(',', "\\u002c");
+            let header = format!(
+                r#"{{"__metadata__":{{"emma":{text}}},"x":{{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}}}"#
+            );
+            file(&header, 4)
+        }),
+        (
+            "one long text",
+            with_metadata(
+                &format!(r#"{METADATA},"name":"{}"}}"#, "a".repeat(5 * MIB)),
+                1,
+            ),
+        ),
+        ("one long name", {
+            let name = "a".repeat(5 * MIB);
+            file(
+                &format!(r#"{{"{name}":{{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}}}"#),
+                4,
+            )
+        }),
         (
             "many columns",
             with_metadata(

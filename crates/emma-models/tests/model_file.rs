@@ -28,6 +28,43 @@ fn use_file(bytes: &[u8]) -> emma_models::Result<usize> {
     Ok(model.predict(&modes)?.probabilities.len())
 }
 
+/// A wide table makes a long header; its models must still be read.
+#[test]
+fn models_of_ten_thousand_columns_are_read_back() {
+    let (n, width) = (10_000, 6);
+    let tensor =
+        |shape: &[usize]| Tensor::ones(shape, candle_core::DType::F32, &Device::Cpu).unwrap();
+    let tensors = [
+        ("standardize.a.mean", tensor(&[n])),
+        ("standardize.a.std", tensor(&[n])),
+        ("network.0.weight", tensor(&[width, n])),
+        ("network.0.bias", tensor(&[width])),
+        ("network.1.weight", tensor(&[1, width])),
+        ("network.1.bias", tensor(&[1])),
+    ];
+    let mut metadata = checkpoint("concatenation", &build("concatenation", 6, &Device::Cpu))
+        .metadata()
+        .clone();
+    metadata.modes.truncate(1);
+    metadata.modes[0].columns = (0..n).map(|column| format!("column_{column}")).collect();
+    let tensors = tensors.map(|(name, tensor)| (name.to_owned(), tensor));
+    let wide = Checkpoint::new(metadata.clone(), tensors.clone().into()).unwrap();
+    assert_eq!(use_file(&wide.to_bytes().unwrap()).unwrap(), 2);
+
+    // What could not be read back is not written.
+    metadata.modes[0].columns = (0..100 * n).map(|column| column.to_string()).collect();
+    let too_wide = Checkpoint::new(metadata, tensors.into()).unwrap();
+    let error = too_wide.to_bytes().unwrap_err().to_string();
+    assert!(error.contains("expected at most"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_endless_file_is_refused_at_its_head() {
+    let error = Checkpoint::load("/dev/zero").unwrap_err().to_string();
+    assert!(error.contains("the file announces 0"), "{error}");
+}
+
 fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
     match use_file(bytes) {
         Ok(n_rows) => prop_assert_eq!(n_rows, 2),

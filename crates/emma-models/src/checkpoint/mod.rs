@@ -13,7 +13,7 @@ use candle_core::{DType, Device, Tensor};
 pub use metadata::{Kind, ModeColumns, ModelMetadata};
 
 use crate::error::{Error, Result};
-use header::{Header, StoredTensor, read_exact};
+use header::{HEAD_BYTES, Header, StoredTensor, header_length, read_exact};
 
 /// The format version this crate writes, and the newest it reads.
 pub const FORMAT_VERSION: u64 = 1;
@@ -55,12 +55,17 @@ impl Checkpoint {
     /// The file's bytes.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] if the metadata cannot be written.
+    /// [`Error::Checkpoint`] if the metadata cannot be written, or the file would be one that
+    /// [`from_bytes`](Self::from_bytes) refuses for having too large a header for its tensors.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let failed = |error: &dyn std::fmt::Display| Error::Checkpoint(error.to_string());
         let metadata = serde_json::to_string(&self.metadata).map_err(|error| failed(&error))?;
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata)]);
-        safetensors::serialize(&self.tensors, Some(metadata)).map_err(|error| failed(&error))
+        let bytes = safetensors::serialize(&self.tensors, Some(metadata))
+            .map_err(|error| failed(&error))?;
+        // A file that nobody can read is better not written.
+        Header::read(&mut bytes.as_slice(), bytes.len() as u64, METADATA_KEY)?;
+        Ok(bytes)
     }
 
     /// Reads a file's bytes.
@@ -86,17 +91,14 @@ impl Checkpoint {
             if about.is_file() {
                 return Self::read(BufReader::new(file), about.len());
             }
-            // The length of a pipe is known when it has ended.
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(Error::Open)?;
-            Self::from_bytes(&bytes)
+            Self::from_bytes(&read_pipe(&mut file)?)
         };
         load().map_err(|error| error.in_file(path))
     }
 
     fn read(mut source: impl Read, length: u64) -> Result<Self> {
-        let header = Header::read(&mut source, length)?;
-        let metadata = header.metadata.get(METADATA_KEY).ok_or_else(|| {
+        let header = Header::read(&mut source, length, METADATA_KEY)?;
+        let metadata = header.metadata.as_deref().ok_or_else(|| {
             Error::Checkpoint(format!(
                 "expected metadata key {METADATA_KEY}, it is missing"
             ))
@@ -163,6 +165,23 @@ impl Checkpoint {
             name: name.to_owned(),
         })
     }
+}
+
+/// Reads a file whose length nobody knows, and which may have no end: first its head, then as much as
+/// its header announces.
+fn read_pipe(source: &mut impl Read) -> Result<Vec<u8>> {
+    let mut head = [0; HEAD_BYTES];
+    read_exact(source, &mut head)?;
+    let mut bytes = head.to_vec();
+    let mut read = |most: u64, bytes: &mut Vec<u8>| {
+        let part = source.by_ref().take(most).read_to_end(bytes);
+        part.map_err(Error::Open)
+    };
+    read(header_length(head, u64::MAX)? - 1, &mut bytes)?;
+    // One byte more than announced shows that there is more.
+    let rest = Header::announced_length(&bytes)? - bytes.len() as u64 + 1;
+    read(rest, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// Reads little-endian numbers, piece by piece: the bytes and the numbers are never both in memory.
