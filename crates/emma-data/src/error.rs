@@ -538,6 +538,63 @@ pub enum Error {
         /// Rows that came.
         found: usize,
     },
+    /// The first line of a table of corrupted modes is another one.
+    #[error("{file}: line {line}: expected the header row,mode,corruption, found {found:?}")]
+    TruthHeader {
+        /// File, as the caller named it.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// The start of the line that came.
+        found: String,
+    },
+    /// A line of a table of corrupted modes has more or fewer fields.
+    #[error("{file}: line {line}: expected a row, a mode and a corruption, found {found} fields")]
+    TruthFields {
+        /// File, as the caller named it.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Number of fields.
+        found: usize,
+    },
+    /// A corrupted row does not exist.
+    #[error("{file}: line {line}: expected a row below {n_rows}, found {found:?}")]
+    TruthRow {
+        /// File, as the caller named it.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Number of rows.
+        n_rows: usize,
+        /// The text that came.
+        found: String,
+    },
+    /// A corrupted mode does not exist.
+    #[error(
+        "{file}: line {line}: expected one of the modes {}, found {found:?}",
+        listing(modes)
+    )]
+    TruthMode {
+        /// File, as the caller named it.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Names of the modes.
+        modes: Vec<String>,
+        /// The text that came.
+        found: String,
+    },
+    /// What was done to a corrupted mode cannot be read.
+    #[error("{file}: line {line}: {reason}")]
+    TruthCorruption {
+        /// File, as the caller named it.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Why the corruption was refused.
+        reason: Box<Error>,
+    },
     /// A corrupted value does not fit 32 bits.
     #[error(
         "mode {mode_index}: row {row}, column {column}: expected a finite corrupted value, \

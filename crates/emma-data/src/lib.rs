@@ -50,8 +50,8 @@ pub mod survey;
 #[cfg(feature = "download")]
 pub use archive::Archive;
 pub use corruption::{
-    Corruption, CorruptionLevel, CorruptionRecord, DropProbability, NoiseStd, corrupt,
-    noise_to_signal_decibels,
+    CorruptedMode, Corruption, CorruptionLevel, CorruptionRecord, CorruptionTruth, DropProbability,
+    NoiseStd, corrupt, noise_to_signal_decibels,
 };
 pub use error::{Error, Result};
 pub use feature_reader::{Chunk, FeatureReader, LabelColumn};

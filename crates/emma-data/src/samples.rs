@@ -265,12 +265,7 @@ fn check_names<'a>(
         return Err(Error::NoModes);
     }
     for (mode_index, (mode, columns)) in modes.clone().enumerate() {
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        if mode.is_empty() || !mode.bytes().all(allowed) {
-            return Err(Error::ModeName {
-                mode: mode.to_owned(),
-            });
-        }
+        check_mode_name(mode)?;
         if modes
             .clone()
             .take(mode_index)
@@ -291,6 +286,17 @@ fn check_names<'a>(
                 column: column.to_owned(),
             });
         }
+    }
+    Ok(())
+}
+
+/// Refuses a name that could not become part of a tensor's name.
+pub(crate) fn check_mode_name(mode: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if mode.is_empty() || !mode.bytes().all(allowed) {
+        return Err(Error::ModeName {
+            mode: mode.to_owned(),
+        });
     }
     Ok(())
 }

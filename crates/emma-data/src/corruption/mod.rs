@@ -4,6 +4,7 @@ mod drop_probability;
 mod level;
 mod noise_std;
 mod record;
+mod truth;
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,6 +18,7 @@ pub use self::drop_probability::DropProbability;
 pub use self::level::CorruptionLevel;
 pub use self::noise_std::{NoiseStd, noise_to_signal_decibels};
 pub use self::record::CorruptionRecord;
+pub use self::truth::{CorruptedMode, CorruptionTruth};
 use crate::error::{Error, Result};
 
 /// What is done to a corrupted mode, and how strongly.
