@@ -640,6 +640,32 @@ pub enum Error {
         /// The value that came.
         found: f64,
     },
+    /// A setting of the coupled modes is out of its range.
+    #[error("coupled modes: expected {name} {expected}, found {found}")]
+    CouplingSetting {
+        /// Name of the setting, such as `conflict[0]`.
+        name: String,
+        /// The range, in words.
+        expected: &'static str,
+        /// The value that came.
+        found: f64,
+    },
+    /// A row of a coupled mode has other columns.
+    #[error("coupled mode {mode:?}: expected {expected} values, found {found}")]
+    CouplingColumns {
+        /// Name of the mode.
+        mode: &'static str,
+        /// Columns of the mode.
+        expected: usize,
+        /// Values that came.
+        found: usize,
+    },
+    /// Samples of coupled modes do not fit the memory.
+    #[error("memory cannot hold {n_rows} rows of coupled modes")]
+    CouplingTooLarge {
+        /// Number of rows.
+        n_rows: usize,
+    },
     /// A simulated survey has more candidates than memory can hold the classes of.
     #[error("memory cannot hold a simulated survey of {n_candidates} candidates")]
     SurveyTooLarge {

@@ -16,7 +16,8 @@
 //!    on copies.
 //!
 //! Where there is no table, [`survey`] simulates pulsar candidates with HTRU2's columns, and [`Manifold`]
-//! gives the two curves of the thesis's first experiment.
+//! gives the two curves of the thesis's first experiment. [`Coupling`] makes three modes whose redundancy,
+//! complementarity and conflict are dialled in, with the optimum to compare with.
 //!
 //! Whatever is random draws from a [`generator`]: seeded, and named after its purpose.
 //!
@@ -35,6 +36,7 @@
 #[cfg(feature = "download")]
 mod archive;
 mod corruption;
+mod coupling;
 mod error;
 mod feature_reader;
 mod hexadecimal;
@@ -53,6 +55,7 @@ pub use corruption::{
     CorruptedMode, Corruption, CorruptionLevel, CorruptionRecord, CorruptionTruth, DropProbability,
     NoiseStd, corrupt, noise_to_signal_decibels,
 };
+pub use coupling::{CoupledRow, Coupling, CouplingConfig, CouplingStructure};
 pub use error::{Error, Result};
 pub use feature_reader::{Chunk, FeatureReader, LabelColumn};
 pub use htru2::{CandidateTable, read_candidates, read_htru2};
