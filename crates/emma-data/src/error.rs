@@ -665,6 +665,63 @@ pub enum Error {
         /// Rows that came.
         found: usize,
     },
+    /// The first line of a table of corrupted modes is another one.
+    #[error("{file}: line {line}: expected the header row,mode,corruption, found {found:?}")]
+    TruthHeader {
+        /// File, as the caller named it.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// The start of the line that came.
+        found: String,
+    },
+    /// A line of a table of corrupted modes has more or fewer fields.
+    #[error("{file}: line {line}: expected a row, a mode and a corruption, found {found} fields")]
+    TruthFields {
+        /// File, as the caller named it.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Number of fields.
+        found: usize,
+    },
+    /// A corrupted row does not exist.
+    #[error("{file}: line {line}: expected a row below {n_rows}, found {found:?}")]
+    TruthRow {
+        /// File, as the caller named it.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Number of rows.
+        n_rows: usize,
+        /// The text that came.
+        found: String,
+    },
+    /// A corrupted mode does not exist.
+    #[error(
+        "{file}: line {line}: expected one of the modes {}, found {found:?}",
+        listing(modes)
+    )]
+    TruthMode {
+        /// File, as the caller named it.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Names of the modes.
+        modes: Vec<String>,
+        /// The text that came.
+        found: String,
+    },
+    /// What was done to a corrupted mode cannot be read.
+    #[error("{file}: line {line}: {reason}")]
+    TruthCorruption {
+        /// File, as the caller named it.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Why the corruption was refused.
+        reason: Box<Error>,
+    },
     /// A corrupted value does not fit 32 bits.
     #[error(
         "mode {mode_index}: row {row}, column {column}: expected a finite corrupted value, \
@@ -709,6 +766,32 @@ pub enum Error {
         expected: &'static str,
         /// The value that came.
         found: f64,
+    },
+    /// A setting of the coupled modes is out of its range.
+    #[error("coupled modes: expected {name} {expected}, found {found}")]
+    CouplingSetting {
+        /// Name of the setting, such as `conflict[0]`.
+        name: String,
+        /// The range, in words.
+        expected: &'static str,
+        /// The value that came.
+        found: f64,
+    },
+    /// A row of a coupled mode has other columns.
+    #[error("coupled mode {mode:?}: expected {expected} values, found {found}")]
+    CouplingColumns {
+        /// Name of the mode.
+        mode: &'static str,
+        /// Columns of the mode.
+        expected: usize,
+        /// Values that came.
+        found: usize,
+    },
+    /// Samples of coupled modes do not fit the memory.
+    #[error("memory cannot hold {n_rows} rows of coupled modes")]
+    CouplingTooLarge {
+        /// Number of rows.
+        n_rows: usize,
     },
     /// A simulated survey has more candidates than memory can hold the classes of.
     #[error("memory cannot hold a simulated survey of {n_candidates} candidates")]

@@ -569,7 +569,7 @@ fn check_request(file: &str, features: &[String], label: &LabelColumn) -> Result
 }
 
 /// Goes to the next record that is not a line of white space; false at the end of the file.
-fn advance<R: Read>(records: &mut RecordReader<R>, file: &str) -> Result<bool> {
+pub(crate) fn advance<R: Read>(records: &mut RecordReader<R>, file: &str) -> Result<bool> {
     loop {
         match records.advance() {
             Ok(true) if records.is_blank() => {}
@@ -579,7 +579,11 @@ fn advance<R: Read>(records: &mut RecordReader<R>, file: &str) -> Result<bool> {
     }
 }
 
-fn record_error<R: Read>(file: &str, records: &RecordReader<R>, error: RecordError) -> Error {
+pub(crate) fn record_error<R: Read>(
+    file: &str,
+    records: &RecordReader<R>,
+    error: RecordError,
+) -> Error {
     let file = file.to_owned();
     let line = records.record_line();
     match error {
@@ -599,12 +603,12 @@ fn record_error<R: Read>(file: &str, records: &RecordReader<R>, error: RecordErr
 }
 
 /// The number that a trimmed field holds, if it holds one; NaN and infinity are numbers.
-fn parse<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+pub(crate) fn parse<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// A field's text for a message, cut where it gets long.
-fn excerpt(text: &[u8]) -> String {
+pub(crate) fn excerpt(text: &[u8]) -> String {
     const MOST: usize = 60;
     let text = String::from_utf8_lossy(text);
     if text.chars().count() <= MOST {

@@ -17,7 +17,8 @@
 //!    missing. [`ModeCorruption`] is one as it is written on a command line.
 //!
 //! Where there is no table, [`survey`] simulates pulsar candidates with HTRU2's columns, and [`Manifold`]
-//! gives the two curves of the thesis's first experiment.
+//! gives the two curves of the thesis's first experiment. [`Coupling`] makes three modes whose redundancy,
+//! complementarity and conflict are dialled in, with the optimum to compare with.
 //!
 //! Whatever is random draws from a [`generator`]: seeded, and named after its purpose.
 //!
@@ -36,6 +37,7 @@
 #[cfg(feature = "download")]
 mod archive;
 mod corruption;
+mod coupling;
 mod empirical;
 mod error;
 mod feature_reader;
@@ -52,9 +54,11 @@ pub mod survey;
 #[cfg(feature = "download")]
 pub use archive::Archive;
 pub use corruption::{
-    ClipBound, CorruptedModes, Corruption, CorruptionKind, CorruptionLevel, CorruptionRecord,
-    ModeCorruption, NoiseStd, QuantizationBits, UnitLevel, corrupt, noise_to_signal_decibels,
+    ClipBound, CorruptedMode, CorruptedModes, Corruption, CorruptionKind, CorruptionLevel,
+    CorruptionRecord, CorruptionTruth, ModeCorruption, NoiseStd, QuantizationBits, UnitLevel,
+    corrupt, noise_to_signal_decibels,
 };
+pub use coupling::{CoupledRow, Coupling, CouplingConfig, CouplingStructure};
 pub use empirical::Empirical;
 pub use error::{Error, Result};
 pub use feature_reader::{Chunk, FeatureReader, LabelColumn};

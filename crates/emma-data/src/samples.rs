@@ -265,11 +265,7 @@ fn check_names<'a>(
         return Err(Error::NoModes);
     }
     for (mode_index, (mode, columns)) in modes.clone().enumerate() {
-        if !is_mode_name(mode) {
-            return Err(Error::ModeName {
-                mode: mode.to_owned(),
-            });
-        }
+        check_mode_name(mode)?;
         if modes
             .clone()
             .take(mode_index)
@@ -298,6 +294,16 @@ fn check_names<'a>(
 pub(crate) fn is_mode_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     !name.is_empty() && name.bytes().all(allowed)
+}
+
+/// Refuses a name that could not become part of a tensor's name.
+pub(crate) fn check_mode_name(mode: &str) -> Result<()> {
+    if is_mode_name(mode) {
+        return Ok(());
+    }
+    Err(Error::ModeName {
+        mode: mode.to_owned(),
+    })
 }
 
 /// The first name that was seen before, if any.

@@ -8,6 +8,7 @@ mod mode_corruption;
 mod noise_std;
 mod quantization_bits;
 mod record;
+mod truth;
 mod unit_level;
 
 use std::fmt;
@@ -25,6 +26,7 @@ pub use self::mode_corruption::ModeCorruption;
 pub use self::noise_std::{NoiseStd, noise_to_signal_decibels};
 pub use self::quantization_bits::QuantizationBits;
 pub use self::record::CorruptionRecord;
+pub use self::truth::{CorruptedMode, CorruptionTruth};
 pub use self::unit_level::UnitLevel;
 use crate::error::{Error, Result};
 

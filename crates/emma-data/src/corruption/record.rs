@@ -31,6 +31,11 @@ impl CorruptionRecord {
         Ok(Self(flags))
     }
 
+    /// The record of given flags, `[rows, modes]`, true where corrupted.
+    pub fn from_flags(flags: Array2<bool>) -> Self {
+        Self(flags)
+    }
+
     /// One mode is corrupted in every row: the condition that robustness is measured under.
     ///
     /// # Errors

@@ -40,14 +40,15 @@ impl Candidate {
         [a, b, c, d, e, f, g, h].map(|moment| moment as f32)
     }
 
-    /// Draws a candidate of `kind`.
+    /// Draws a candidate of `kind`, and gives its profile as it was before it became bytes: in units of
+    /// the standard deviation of its noise.
     pub(super) fn draw(
         kind: CandidateKind,
         receiver: &Receiver,
         population: &Population,
         trials: &[f64],
         rng: &mut impl Rng,
-    ) -> Self {
+    ) -> (Self, [f64; N_PHASE_BINS]) {
         let source = Source::draw(kind, receiver, population, trials, rng);
         let profile = fold(
             &pulse(&source.components),
@@ -66,7 +67,7 @@ impl Candidate {
         let lowest = profile.iter().copied().fold(f64::INFINITY, f64::min);
         let highest = profile.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let clearest = excesses.iter().copied().fold(0.0, f64::max);
-        Self {
+        let candidate = Self {
             source,
             n_chance_detections: chance.len(),
             profile: profile.map(|value| to_byte(value - lowest, highest - lowest)),
@@ -74,7 +75,8 @@ impl Candidate {
                 .into_iter()
                 .map(|excess| to_byte(excess, clearest))
                 .collect(),
-        }
+        };
+        (candidate, profile)
     }
 }
 

@@ -12,6 +12,10 @@
 //! 4. Both curves are stored as bytes. The eight features of a [`Candidate`] are [`moments`] of these
 //!    bytes, and come from nowhere else.
 //!
+//! Where a model shall see more than features, [`RawModes`] are the same candidate as four raw modes: both
+//! curves, and what two planes show of the same signal, by frequency and by time. [`Emission`] is the
+//! truth behind the planes.
+//!
 //! [`Survey`] makes candidates one by one, in any order, [`simulate`] makes [`Samples`], and
 //! [`SurveyWriter`] makes files.
 //!
@@ -37,11 +41,14 @@
 
 mod candidate;
 mod dispersion_curve;
+mod emission;
 mod interference;
 mod kind;
 mod moments;
 mod parameters;
+mod plane;
 mod pulse_profile;
+mod raw_modes;
 mod receiver;
 mod source;
 mod writer;
@@ -53,17 +60,20 @@ use serde::{Deserialize, Serialize};
 
 pub use self::candidate::Candidate;
 pub use self::dispersion_curve::{N_TRIALS, dispersion_trials, smearing_loss};
+pub use self::emission::Emission;
 pub use self::kind::CandidateKind;
 pub use self::moments::moments;
 pub use self::parameters::{ChanceDetections, LogNormal, Population, SourceParameters};
+pub use self::plane::{N_PLANE_BINS, N_PLANE_ROWS, Plane};
 pub use self::pulse_profile::{Component, N_PHASE_BINS};
+pub use self::raw_modes::{N_DM_STRETCHES, RawModes};
 pub use self::receiver::Receiver;
 pub use self::source::Source;
 pub use self::writer::SurveyWriter;
 use crate::error::{Error, Result};
 use crate::htru2;
 use crate::random::{Generator, generator};
-use crate::samples::{ModeSamples, Samples};
+use crate::samples::{ModeColumns, ModeSamples, Samples};
 
 /// What is surveyed, and with what.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -117,6 +127,7 @@ pub struct Survey {
     trials: Vec<f64>,
     is_pulsar: Vec<bool>,
     rng: Generator,
+    raw_rng: Generator,
 }
 
 impl Survey {
@@ -144,6 +155,7 @@ impl Survey {
             trials: dispersion_trials(&config.receiver),
             is_pulsar,
             rng: generator(seed, "survey candidates"),
+            raw_rng: generator(seed, "survey raw modes"),
         })
     }
 
@@ -159,6 +171,28 @@ impl Survey {
 
     /// The candidate at `index`, or nothing beyond the last.
     pub fn candidate(&self, index: usize) -> Option<Candidate> {
+        Some(self.candidate_with_profile(index)?.0)
+    }
+
+    /// The candidate at `index` as raw modes, or nothing beyond the last.
+    ///
+    /// What the planes need beyond the candidate is drawn from another random stream, so it is the
+    /// candidate that [`candidate`](Self::candidate) makes.
+    pub fn raw_modes(&self, index: usize) -> Option<RawModes> {
+        let (candidate, profile) = self.candidate_with_profile(index)?;
+        let mut rng = self.raw_rng.clone();
+        rng.set_stream(index as u64);
+        Some(RawModes::draw(
+            candidate,
+            &profile,
+            &self.receiver,
+            &self.trials,
+            &mut rng,
+        ))
+    }
+
+    /// The candidate, and its profile before it became bytes.
+    fn candidate_with_profile(&self, index: usize) -> Option<(Candidate, [f64; N_PHASE_BINS])> {
         let &is_pulsar = self.is_pulsar.get(index)?;
         let mut rng = self.rng.clone();
         rng.set_stream(index as u64);
@@ -181,6 +215,33 @@ impl Survey {
         (0..self.n_candidates()).filter_map(|index| self.candidate(index))
     }
 
+    /// All candidates in order as raw modes, each made when it is reached: for surveys that memory
+    /// does not hold.
+    pub fn iter_raw_modes(&self) -> impl Iterator<Item = RawModes> {
+        (0..self.n_candidates()).filter_map(|index| self.raw_modes(index))
+    }
+
+    /// The raw modes and labels of all candidates, in the modes and columns of
+    /// [`RawModes::columns`]: 4,864 bytes a candidate.
+    ///
+    /// # Errors
+    /// [`Error::SurveyTooLarge`] if memory cannot hold them.
+    pub fn raw_samples(&self) -> Result<Samples> {
+        let modes = RawModes::columns();
+        let mut values = modes
+            .iter()
+            .map(|mode| reserve(self.n_candidates(), mode.columns.len()))
+            .collect::<Result<Vec<Vec<f32>>>>()?;
+        let mut labels = reserve(self.n_candidates(), 1)?;
+        for raw in self.iter_raw_modes() {
+            for (mode_index, values) in values.iter_mut().enumerate() {
+                raw.append_mode(mode_index, values);
+            }
+            labels.push(raw.candidate.label());
+        }
+        self.to_samples(modes, values, labels)
+    }
+
     /// The features and labels of all candidates, in HTRU2's modes and columns.
     ///
     /// # Errors
@@ -200,12 +261,21 @@ impl Survey {
             curves.extend_from_slice(curve);
             labels.push(candidate.label());
         }
+        self.to_samples(htru2::modes(), vec![profiles, curves], labels)
+    }
+
+    fn to_samples(
+        &self,
+        modes: impl IntoIterator<Item = ModeColumns>,
+        values: Vec<Vec<f32>>,
+        labels: Vec<u8>,
+    ) -> Result<Samples> {
         let too_large = |_| Error::SurveyTooLarge {
             n_candidates: self.n_candidates(),
         };
-        let modes = htru2::modes()
+        let modes = modes
             .into_iter()
-            .zip([profiles, curves])
+            .zip(values)
             .map(|(mode, values)| {
                 Ok(ModeSamples {
                     values: Array2::from_shape_vec(

@@ -8,6 +8,9 @@ use crate::error::Result;
 /// Smearing of one channel, in milliseconds, by a dispersion measure of 1 pc cm⁻³ in 1 MHz at 1 GHz.
 const SMEARING_MS: f64 = 8.3e-3;
 
+/// Delay, in milliseconds, by a dispersion measure of 1 pc cm⁻³ at 1 GHz.
+const DELAY_MS: f64 = 4.149;
+
 /// The receiver and its backend.
 ///
 /// The default is the backend of the High Time Resolution Universe survey that HTRU2 comes from.
@@ -57,6 +60,27 @@ impl Receiver {
             .hypot(self.channel_smearing_ms(dispersion_measure))
     }
 
+    /// How much later a signal arrives at `frequency_ghz` than at an infinite frequency, in milliseconds.
+    ///
+    /// `4.149 · DM / frequency_GHz²`, DM in pc cm⁻³; so a band is swept from its top to its bottom.
+    ///
+    /// # Source
+    /// D. R. Lorimer and M. Kramer, *Handbook of Pulsar Astronomy* (2005), equation 4.7.
+    pub fn dispersion_delay_ms(dispersion_measure: f64, frequency_ghz: f64) -> f64 {
+        DELAY_MS * dispersion_measure / frequency_ghz.powi(2)
+    }
+
+    /// Center of each of `N` equal parts of the band, from the lowest, GHz.
+    ///
+    /// A band that would reach below a hundredth of its center frequency counts as starting there.
+    pub(super) fn part_frequencies_ghz<const N: usize>(&self) -> [f64; N] {
+        std::array::from_fn(|part| {
+            let place = (part as f64 + 0.5) / N as f64 - 0.5;
+            (self.frequency_ghz + place * self.bandwidth_mhz / 1000.0)
+                .max(self.frequency_ghz / 100.0)
+        })
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         check(
             "receiver.frequency_ghz",
@@ -96,6 +120,12 @@ mod tests {
         let smearing = 0.324_218_75 / 2.471_326_208;
         assert!((receiver.channel_smearing_ms(100.0) - smearing).abs() < 1e-12);
         assert!((receiver.resolution_ms(0.0) - 0.064).abs() < 1e-15);
+        // 4.149 · (1/1.182² − 1/1.522²) over the usable band.
+        let sweep =
+            Receiver::dispersion_delay_ms(1.0, 1.182) - Receiver::dispersion_delay_ms(1.0, 1.522);
+        assert!((sweep - 1.178_596).abs() < 1e-5, "{sweep}");
+        let parts = receiver.part_frequencies_ghz::<2>();
+        assert!((parts[0] - 1.267).abs() < 1e-12 && (parts[1] - 1.437).abs() < 1e-12);
         let both = (smearing * smearing + 0.064 * 0.064_f64).sqrt();
         assert!((receiver.resolution_ms(100.0) - both).abs() < 1e-12);
     }
