@@ -34,18 +34,24 @@
 
 #[cfg(feature = "download")]
 mod archive;
+mod compression;
 mod corruption;
 mod error;
 mod feature_reader;
 mod hexadecimal;
 pub mod htru2;
 mod manifolds;
+mod missing_values;
+#[cfg(feature = "parquet")]
+mod parquet_reader;
+mod place;
 mod random;
 mod record_reader;
 mod samples;
 mod split;
 mod standardize;
 pub mod survey;
+mod table_reader;
 
 #[cfg(feature = "download")]
 pub use archive::Archive;
@@ -57,10 +63,13 @@ pub use error::{Error, Result};
 pub use feature_reader::{Chunk, FeatureReader, LabelColumn};
 pub use htru2::{CandidateTable, read_candidates, read_htru2};
 pub use manifolds::Manifold;
+pub use missing_values::MissingValues;
+pub use place::Place;
 pub use random::{Generator, generator};
 pub use samples::{ModeColumns, ModeSamples, Samples};
 pub use split::{Split, SplitFractions, stratified_split};
 pub use standardize::Standardization;
+pub use table_reader::TableReader;
 
 #[cfg(test)]
 mod tests {
