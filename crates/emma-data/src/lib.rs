@@ -7,8 +7,9 @@
 //!
 //! The tour, in the order of use:
 //!
-//! 1. [`FeatureReader`] streams the needed columns of a comma-separated table in bounded memory, and
-//!    says file, line and column of whatever is wrong; [`Samples::read`] takes in a whole labelled
+//! 1. [`TableReader`] streams the needed columns of a table in bounded memory, be it comma-separated
+//!    text, plain or packed, or Parquet, and says file, place and column of whatever is wrong;
+//!    [`TableConfig`] says which columns are which mode; [`Samples::read`] takes in a whole labelled
 //!    table. [`htru2`] holds the pulsar candidates that the thesis is evaluated on.
 //! 2. [`stratified_split`] shares out the rows between training, validation and test.
 //! 3. [`Standardization`] is fitted to the training rows and applied to all.
@@ -51,6 +52,7 @@ mod samples;
 mod split;
 mod standardize;
 pub mod survey;
+mod table_config;
 mod table_reader;
 
 #[cfg(feature = "download")]
@@ -69,6 +71,7 @@ pub use random::{Generator, generator};
 pub use samples::{ModeColumns, ModeSamples, Samples};
 pub use split::{Split, SplitFractions, stratified_split};
 pub use standardize::Standardization;
+pub use table_config::TableConfig;
 pub use table_reader::TableReader;
 
 #[cfg(test)]
