@@ -95,7 +95,7 @@ pub(crate) struct ScoreArgs {
     /// Model file (safetensors)
     #[arg(long, value_name = "FILE")]
     pub(crate) model: PathBuf,
-    /// Table to score (CSV, with or without a header), or - for standard input
+    /// Table to score (CSV, with or without a header, also gzip or zstd, or Parquet), or - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
     /// File to write [default: standard output]

@@ -98,12 +98,89 @@ fn tables_to_score() {
             &format!("score --model model.safetensors --data {name}.csv --out scores.csv"),
         ));
     }
-    report.push_str(&refusal(
-        &place,
-        "score --model model.safetensors --data rows.parquet",
-    ));
     insta::assert_snapshot!("tables_to_score", report);
     place.succeed("score --model model.safetensors --data beyond.csv --out scores.csv");
+}
+
+#[test]
+fn packed_tables() {
+    let table: &[u8] = b"m0_0,m0_1,m1_0\n1,2,3\n4,5,6\n";
+    let gzip = common::packed::gzip(table);
+    let zstd = common::packed::zstd(table);
+    let mut wrong_checksum = gzip.clone();
+    let position = wrong_checksum.len() - 8;
+    wrong_checksum[position] ^= 1;
+    let mut wrong_bytes = gzip.clone();
+    wrong_bytes[12..].fill(0xff);
+    let place = Place::new();
+    place.write("model.safetensors", model());
+    place.write("scores.csv", OLD);
+    let mut report = String::new();
+    for (name, bytes) in [
+        ("cut.csv.gz", &gzip[..gzip.len() - 3]),
+        ("cut_in_header.csv.gz", &gzip[..5]),
+        ("wrong_checksum.csv.gz", &wrong_checksum),
+        ("wrong_bytes.csv.gz", &wrong_bytes),
+        ("cut.csv.zst", &zstd[..zstd.len() - 3]),
+        (
+            "text.csv.gz",
+            &common::packed::gzip(b"m0_0,m0_1,m1_0\n1,2,three\n"),
+        ),
+        ("twice.csv.gz", &common::packed::gzip(&gzip)),
+    ] {
+        place.write(name, bytes);
+        report.push_str(&refusal(
+            &place,
+            &format!("score --model model.safetensors --data {name} --out scores.csv"),
+        ));
+    }
+    insta::assert_snapshot!("packed_tables", report);
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_tables() {
+    use common::packed::{float_columns, parquet};
+    let good = float_columns(
+        &["m0_0", "m0_1", "m1_0"],
+        &[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]],
+    );
+    let mut broken = good.clone();
+    let length = broken.len();
+    broken[length - 40..length - 8].fill(0xff);
+    let place = Place::new();
+    place.write("model.safetensors", model());
+    place.write("scores.csv", OLD);
+    let mut report = String::new();
+    let schema = |column: &str| format!("required float m0_0; {column}; required float m1_0;");
+    for (name, bytes) in [
+        ("text", parquet(&schema("required binary m0_1 (string)"))),
+        (
+            "decimal",
+            parquet(&schema("required int64 m0_1 (decimal(12, 3))")),
+        ),
+        ("boolean", parquet(&schema("required boolean m0_1"))),
+        ("list", parquet(&schema("repeated float m0_1"))),
+        ("absent", parquet(&schema("required float m0_2"))),
+        (
+            "nan",
+            float_columns(
+                &["m0_0", "m0_1", "m1_0"],
+                &[[1.0, 2.0, 3.0], [4.0, f32::NAN, 6.0]],
+            ),
+        ),
+        ("cut", good[..good.len() / 2].to_vec()),
+        ("broken", broken),
+        ("packed", common::packed::gzip(&good)),
+    ] {
+        let name = format!("{name}.parquet");
+        place.write(&name, bytes);
+        report.push_str(&refusal(
+            &place,
+            &format!("score --model model.safetensors --data {name} --out scores.csv"),
+        ));
+    }
+    insta::assert_snapshot!("parquet_tables", report);
 }
 
 #[test]

@@ -57,6 +57,34 @@ fn scores_follow_the_formula_for_any_number_of_modes() {
 }
 
 #[test]
+fn scores_are_the_same_however_the_table_is_packed() {
+    let model = Model::random(&[2, 1], true, 9);
+    let rows = random_rows(5000, 3, 9);
+    let place = Place::new();
+    place.write("model.safetensors", model.file());
+    let table = headerless(&rows);
+    place.write("rows.csv", &table);
+    let expected = place.succeed("score --model model.safetensors --data rows.csv");
+    // The name says nothing: the bytes do.
+    let mut packings = vec![
+        common::packed::gzip(table.as_bytes()),
+        common::packed::zstd(table.as_bytes()),
+    ];
+    if cfg!(feature = "parquet") {
+        let rows: Vec<[f32; 3]> = rows.iter().map(|row| [row[0], row[1], row[2]]).collect();
+        packings.push(common::packed::float_columns(
+            &["m0_0", "m0_1", "m1_0"],
+            &rows,
+        ));
+    }
+    for packed in packings {
+        place.write("packed.csv", packed);
+        let scores = place.succeed("score --model model.safetensors --data packed.csv");
+        assert_eq!(scores, expected);
+    }
+}
+
+#[test]
 fn models_without_emma_write_probability_and_label_alone() {
     let model = Model::random(&[3, 2], false, 4);
     let rows = random_rows(20, 5, 4);

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::corruption::Corruption;
+use crate::place::Place;
 
 /// Result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -32,6 +33,152 @@ pub enum Error {
         line: u64,
         /// Answer of the operating system.
         source: io::Error,
+    },
+    /// A compressed file is cut, or its bytes are not what was written.
+    #[error(
+        "{file}: expected an intact {compression} stream, found a damaged one near line {line}"
+    )]
+    DamagedStream {
+        /// File, as the caller named it.
+        file: String,
+        /// `gzip` or `zstd`.
+        compression: &'static str,
+        /// Line of the unpacked text that was being read, from 1.
+        line: u64,
+        /// What the decoder says.
+        source: io::Error,
+    },
+    /// A Parquet table came from where nobody can jump to its end, where its description is.
+    #[error(
+        "{file}: expected a Parquet table to be a file of its own, not piped or compressed once more, \
+         since it is read from its end"
+    )]
+    ParquetStream {
+        /// File, as the caller named it.
+        file: String,
+    },
+    /// A Parquet table came to a build without Parquet.
+    #[error(
+        "{file}: expected text, found Parquet, which this build leaves out (feature `parquet`)"
+    )]
+    ParquetLeftOut {
+        /// File, as the caller named it.
+        file: String,
+    },
+    /// A Parquet table is damaged, or written in a way that is not supported.
+    #[error("{file}: cannot be read as Parquet")]
+    Parquet {
+        /// File, as the caller named it.
+        file: String,
+        /// What the decoder says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A Parquet table lacks a needed column.
+    #[error(
+        "{file}: expected a column named {column:?}, found the columns {}",
+        listing_of(found, *n_columns)
+    )]
+    ParquetMissingColumn {
+        /// File, as the caller named it.
+        file: String,
+        /// The name that was looked for.
+        column: String,
+        /// The names that the file has, the first 40 of them.
+        found: Vec<String>,
+        /// How many columns the file has.
+        n_columns: usize,
+    },
+    /// A Parquet table has a needed column twice.
+    #[error("{file}: expected one column named {column:?}, found columns {first} and {second}")]
+    ParquetDuplicateColumn {
+        /// File, as the caller named it.
+        file: String,
+        /// The repeated name.
+        column: String,
+        /// Number of the first such column, from 1.
+        first: usize,
+        /// Number of the second such column, from 1.
+        second: usize,
+    },
+    /// A needed column of a Parquet table holds something else than numbers.
+    #[error(
+        "{file}: expected {expected} in column {column:?} (column {column_number}), found {found}"
+    )]
+    ParquetColumnType {
+        /// File, as the caller named it.
+        file: String,
+        /// Name of the column.
+        column: String,
+        /// Number of the column in the file, from 1.
+        column_number: usize,
+        /// The types that it may have, in words.
+        expected: &'static str,
+        /// The type that it has.
+        found: String,
+    },
+    /// A Parquet table has no row, where rows were needed.
+    #[error("{file}: expected at least one row, found none")]
+    ParquetNoRows {
+        /// File, as the caller named it.
+        file: String,
+    },
+    /// A mode's columns are not written as `NAME=COLUMN,COLUMN,...`.
+    #[error("expected a mode written as NAME=COLUMN,COLUMN,..., found {found:?}")]
+    ModeText {
+        /// The text that came.
+        found: String,
+    },
+    /// A text names no way with missing values.
+    #[error("expected what to do with missing values, refuse or as_nan, found {found:?}")]
+    MissingValuesText {
+        /// The text that came.
+        found: String,
+    },
+    /// A column is in two modes.
+    #[error("expected every column in one mode, found {column:?} in {first:?} and {second:?}")]
+    ColumnInTwoModes {
+        /// Name of the column.
+        column: String,
+        /// The first mode with it.
+        first: String,
+        /// The second mode with it.
+        second: String,
+    },
+    /// The label is one of the features.
+    #[error("expected the label {column:?} in no mode, found it in {mode:?}")]
+    LabelInMode {
+        /// Name of the label.
+        column: String,
+        /// The mode with it.
+        mode: String,
+    },
+    /// A table's configuration is no TOML, or a value in it has the wrong type.
+    #[error("{file}: expected a table's configuration in TOML: {message}")]
+    ConfigSyntax {
+        /// File, as the caller named it.
+        file: String,
+        /// What the parser says, in one line.
+        message: String,
+    },
+    /// A table's configuration has a key that means nothing.
+    #[error(
+        "{file}: expected the keys label, missing and modes, found {key:?} (nearest: {nearest})"
+    )]
+    ConfigKey {
+        /// File, as the caller named it.
+        file: String,
+        /// The key that came.
+        key: String,
+        /// The key that is most like it.
+        nearest: &'static str,
+    },
+    /// A table's configuration is wrong in what it says.
+    #[error("{file}: cannot be taken as a table's configuration")]
+    Config {
+        /// File, as the caller named it.
+        file: String,
+        /// What is wrong with it.
+        source: Box<Error>,
     },
     /// The file's bytes are not the data set that was asked for.
     #[error("{file}: expected a file with SHA-256 {}, found {found}", expected.join(" or "))]
@@ -196,14 +343,14 @@ pub enum Error {
     },
     /// A needed field is empty or text.
     #[error(
-        "{file}: line {line}: expected a number in column {column:?} (column {column_number}), \
+        "{file}: {place}: expected a number in column {column:?} (column {column_number}), \
          found {found:?}"
     )]
     NotANumber {
         /// File, as the caller named it.
         file: String,
-        /// Line where the row starts, from 1.
-        line: u64,
+        /// Where the row stands.
+        place: Place,
         /// Name of the column.
         column: String,
         /// Number of the column in the file, from 1.
@@ -213,14 +360,14 @@ pub enum Error {
     },
     /// A needed field is NaN, infinite or too large for 32 bits.
     #[error(
-        "{file}: line {line}: expected a finite 32-bit number in column {column:?} \
+        "{file}: {place}: expected a finite 32-bit number in column {column:?} \
          (column {column_number}), found {found:?}"
     )]
     NonFiniteNumber {
         /// File, as the caller named it.
         file: String,
-        /// Line where the row starts, from 1.
-        line: u64,
+        /// Where the row stands.
+        place: Place,
         /// Name of the column.
         column: String,
         /// Number of the column in the file, from 1.
@@ -230,14 +377,14 @@ pub enum Error {
     },
     /// A label field is something else than 0 or 1.
     #[error(
-        "{file}: line {line}: expected 0 or 1 in the label column {column:?} \
+        "{file}: {place}: expected 0 or 1 in the label column {column:?} \
          (column {column_number}), found {found:?}"
     )]
     LabelText {
         /// File, as the caller named it.
         file: String,
-        /// Line where the row starts, from 1.
-        line: u64,
+        /// Where the row stands.
+        place: Place,
         /// Name of the column.
         column: String,
         /// Number of the column in the file, from 1.

@@ -6,7 +6,10 @@ use std::ops::Range;
 
 use ndarray::{Array2, ShapeError};
 
+use crate::compression;
 use crate::error::{Error, MOST_LISTED, Result};
+use crate::missing_values::{MissingValues, is_missing};
+use crate::place::Place;
 use crate::record_reader::{MAX_ROW_BYTES, MAX_ROW_FIELDS, RecordError, RecordReader};
 use crate::samples::first_repeated;
 
@@ -22,7 +25,7 @@ pub enum LabelColumn {
 }
 
 impl LabelColumn {
-    fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::None => None,
             Self::Optional(name) | Self::Required(name) => Some(name),
@@ -88,6 +91,9 @@ pub struct FeatureReader<R> {
     holds_row: bool,
     finished: bool,
     n_rows_read: u64,
+    missing: MissingValues,
+    /// Missing values so far, by feature.
+    n_missing: Vec<u64>,
 }
 
 impl<R: Read> FeatureReader<R> {
@@ -110,6 +116,23 @@ impl<R: Read> FeatureReader<R> {
         features: &[impl AsRef<str>],
         label: LabelColumn,
     ) -> Result<Self> {
+        Self::with_missing_values(source, file, features, label, MissingValues::Refuse)
+    }
+
+    /// The same with a choice of what becomes of missing values.
+    ///
+    /// With [`MissingValues::AsNan`], a field that says that there is no value does not make the first
+    /// line a header, since it stands for a number.
+    ///
+    /// # Errors
+    /// Those of [`FeatureReader::new`].
+    pub fn with_missing_values(
+        source: R,
+        file: impl Into<String>,
+        features: &[impl AsRef<str>],
+        label: LabelColumn,
+        missing: MissingValues,
+    ) -> Result<Self> {
         let file = file.into();
         let names: Vec<String> = features
             .iter()
@@ -129,7 +152,7 @@ impl<R: Read> FeatureReader<R> {
         }
 
         let evidence = (0..names.len().min(records.n_fields()))
-            .find(|&field| parse::<f64>(records.field(field)).is_none());
+            .find(|&field| !is_value(records.field(field), missing));
         let (features, label) = match evidence {
             Some(evidence) => {
                 let needed = names.iter().map(String::as_str).chain(label.name());
@@ -148,6 +171,8 @@ impl<R: Read> FeatureReader<R> {
             None => headerless_columns(&file, &records, names, label)?,
         };
         Ok(Self {
+            n_missing: vec![0; features.len()],
+            missing,
             n_fields: records.n_fields(),
             records,
             file,
@@ -178,6 +203,12 @@ impl<R: Read> FeatureReader<R> {
     /// Number of features: the columns of every chunk.
     pub fn n_columns(&self) -> usize {
         self.features.len()
+    }
+
+    /// How many values of each feature were missing in the rows read so far, in the order of the
+    /// features; zeros if missing values are refused.
+    pub fn n_missing(&self) -> &[u64] {
+        &self.n_missing
     }
 
     /// Reads up to `max_rows` rows into `chunk`, whose buffers are used again; false if none is left.
@@ -242,6 +273,10 @@ impl<R: Read> FeatureReader<R> {
         let parsed = self.parse_row(&mut chunk.values);
         match parsed {
             Ok(label) => {
+                if self.missing == MissingValues::AsNan {
+                    count_missing(&mut self.n_missing, &chunk.values[n_values..]);
+                }
+                chunk.n_rows += 1;
                 chunk.lines.push(self.records.record_line());
                 if let (Some(label), Some(labels)) = (label, &mut chunk.labels) {
                     labels.push(label);
@@ -269,6 +304,9 @@ impl<R: Read> FeatureReader<R> {
             let text = self.records.field(column.field);
             match parse::<f32>(text) {
                 Some(value) if value.is_finite() => values.push(value),
+                _ if self.missing == MissingValues::AsNan && is_missing(text) => {
+                    values.push(f32::NAN);
+                }
                 number => return Err(self.value_error(column, text, number.is_some())),
             }
         }
@@ -291,7 +329,7 @@ impl<R: Read> FeatureReader<R> {
             Some(1.0) => Ok(1),
             _ => Err(Error::LabelText {
                 file: self.file.clone(),
-                line: self.records.record_line(),
+                place: Place::Line(self.records.record_line()),
                 column: column.name.clone(),
                 column_number: column.field + 1,
                 found: excerpt(text),
@@ -301,14 +339,14 @@ impl<R: Read> FeatureReader<R> {
 
     fn value_error(&self, column: &Column, text: &[u8], is_number: bool) -> Error {
         let file = self.file.clone();
-        let line = self.records.record_line();
+        let place = Place::Line(self.records.record_line());
         let name = column.name.clone();
         let column_number = column.field + 1;
         let found = excerpt(text);
         if is_number {
             Error::NonFiniteNumber {
                 file,
-                line,
+                place,
                 column: name,
                 column_number,
                 found,
@@ -316,7 +354,7 @@ impl<R: Read> FeatureReader<R> {
         } else {
             Error::NotANumber {
                 file,
-                line,
+                place,
                 column: name,
                 column_number,
                 found,
@@ -335,6 +373,7 @@ pub struct Chunk {
     first_row: u64,
     values: Vec<f32>,
     labels: Option<Vec<u8>>,
+    n_rows: usize,
     lines: Vec<u64>,
 }
 
@@ -346,7 +385,7 @@ impl Chunk {
 
     /// Number of rows.
     pub fn n_rows(&self) -> usize {
-        self.lines.len()
+        self.n_rows
     }
 
     /// Number of columns: the features of the reader.
@@ -369,9 +408,27 @@ impl Chunk {
         self.labels.as_deref()
     }
 
-    /// The line where each row starts in the file, from 1, `[rows]`.
+    /// The line where each row starts in the file, from 1, `[rows]`; empty if the file has no lines.
     pub fn lines(&self) -> &[u64] {
         &self.lines
+    }
+
+    /// Where a row of the chunk, from 0, stands in the file.
+    pub fn place(&self, row: usize) -> Place {
+        match self.lines.get(row) {
+            Some(&line) => Place::Line(line),
+            None => Place::Row(self.first_row + row as u64),
+        }
+    }
+
+    /// Appends a row without a line.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn push_row(&mut self, values: &[f32], label: Option<u8>) {
+        self.values.extend_from_slice(values);
+        if let (Some(label), Some(labels)) = (label, &mut self.labels) {
+            labels.push(label);
+        }
+        self.n_rows += 1;
     }
 
     /// A copy of some neighboring columns, such as those of one mode.
@@ -432,9 +489,10 @@ impl Chunk {
         }
     }
 
-    fn clear(&mut self, n_columns: usize, has_labels: bool, first_row: u64) {
+    pub(crate) fn clear(&mut self, n_columns: usize, has_labels: bool, first_row: u64) {
         self.n_columns = n_columns;
         self.first_row = first_row;
+        self.n_rows = 0;
         self.values.clear();
         self.lines.clear();
         match &mut self.labels {
@@ -550,7 +608,7 @@ fn headerless_columns<R: Read>(
 }
 
 /// Refuses a request that no file could answer.
-fn check_request(file: &str, features: &[String], label: &LabelColumn) -> Result<()> {
+pub(crate) fn check_request(file: &str, features: &[String], label: &LabelColumn) -> Result<()> {
     if features.is_empty() {
         return Err(Error::NoFeatureColumns {
             file: file.to_owned(),
@@ -587,11 +645,7 @@ pub(crate) fn record_error<R: Read>(
     let file = file.to_owned();
     let line = records.record_line();
     match error {
-        RecordError::Read(source) => Error::Read {
-            file,
-            line: records.line(),
-            source,
-        },
+        RecordError::Read(source) => compression::read_error(file, records.line(), source),
         RecordError::TooLong => Error::RowTooLong {
             file,
             line,
@@ -605,6 +659,18 @@ pub(crate) fn record_error<R: Read>(
 /// The number that a trimmed field holds, if it holds one; NaN and infinity are numbers.
 pub(crate) fn parse<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Whether a trimmed field stands for a number, so that it speaks against a header.
+fn is_value(text: &[u8], missing: MissingValues) -> bool {
+    parse::<f64>(text).is_some() || (missing == MissingValues::AsNan && is_missing(text))
+}
+
+/// Adds a row's missing values to the counts, by feature.
+pub(crate) fn count_missing(counts: &mut [u64], row: &[f32]) {
+    for (count, value) in counts.iter_mut().zip(row) {
+        *count += u64::from(value.is_nan());
+    }
 }
 
 /// A field's text for a message, cut where it gets long.

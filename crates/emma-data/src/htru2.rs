@@ -7,8 +7,11 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::feature_reader::LabelColumn;
 use crate::hexadecimal::hexadecimal;
+use crate::missing_values::MissingValues;
 use crate::samples::{ModeColumns, Samples, count_rows};
+use crate::table_reader::TableReader;
 
 /// Mode of the integrated pulse profile: columns 1 to 4.
 pub const PROFILE_MODE: &str = "ip";
@@ -118,27 +121,51 @@ pub fn parse_htru2(bytes: &[u8], file: impl Into<String>) -> Result<CandidateTab
     parse_candidates(bytes, file)
 }
 
-/// Reads any table with HTRU2's nine columns, with a header or without.
+/// Reads any table with HTRU2's nine columns that [`TableReader`] can read.
 ///
-/// The digest is computed and reported, not checked. Memory grows with a good table; a bad one is
-/// found out before any of it is kept, unless it is no regular file that can be read twice.
+/// The digest is that of the file's bytes, packed as they are; it is computed and reported, not
+/// checked. Memory grows with a good table; a bad one is found out before any of it is kept, unless it
+/// is no regular file that can be read twice.
 ///
 /// # Errors
-/// [`Error::Open`], and those of [`Samples::read`].
+/// [`Error::Open`], and those of [`Samples::open`].
 pub fn read_candidates(path: impl AsRef<Path>) -> Result<CandidateTable> {
     let (mut file, name) = open(path.as_ref())?;
+    let features = &COLUMNS[..COLUMNS.len() - 1];
+    let label = LabelColumn::Required(LABEL_COLUMN.to_owned());
+    let unopened = |source| Error::Open {
+        file: name.clone(),
+        source,
+    };
+    let table = |file: &File| {
+        let file = file.try_clone().map_err(unopened)?;
+        TableReader::of_file(
+            file,
+            name.clone(),
+            features,
+            label.clone(),
+            MissingValues::Refuse,
+        )
+    };
     let mut n_rows = 0;
     if file.metadata().is_ok_and(|about| about.is_file()) {
-        n_rows = count_rows(&mut file, name.clone(), &modes(), LABEL_COLUMN)?;
-        if let Err(source) = file.rewind() {
-            return Err(Error::Open { file: name, source });
+        let reader = table(&file)?;
+        let jumps = reader.jumps();
+        n_rows = count_rows(reader)?;
+        file.rewind().map_err(unopened)?;
+        if jumps {
+            let (_, sha256) = read_at_most(&file, 0).map_err(unopened)?;
+            file.rewind().map_err(unopened)?;
+            let samples = Samples::read_rows(table(&file)?, &modes(), n_rows)?;
+            return Ok(CandidateTable { samples, sha256 });
         }
     }
     let mut file = HashingReader {
         source: file,
         hasher: Sha256::new(),
     };
-    let samples = Samples::read_rows(&mut file, name, &modes(), LABEL_COLUMN, n_rows)?;
+    let reader = TableReader::new(&mut file, name, features, label, MissingValues::Refuse)?;
+    let samples = Samples::read_rows(reader, &modes(), n_rows)?;
     // The samples were read to the end of the file, so all of it was hashed.
     let sha256 = hexadecimal(&file.hasher.finalize());
     Ok(CandidateTable { samples, sha256 })

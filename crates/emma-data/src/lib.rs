@@ -7,8 +7,9 @@
 //!
 //! The tour, in the order of use:
 //!
-//! 1. [`FeatureReader`] streams the needed columns of a comma-separated table in bounded memory, and
-//!    says file, line and column of whatever is wrong; [`Samples::read`] takes in a whole labelled
+//! 1. [`TableReader`] streams the needed columns of a table in bounded memory, be it comma-separated
+//!    text, plain or packed, or Parquet, and says file, place and column of whatever is wrong;
+//!    [`TableConfig`] says which columns are which mode; [`Samples::read`] takes in a whole labelled
 //!    table. [`htru2`] holds the pulsar candidates that the thesis is evaluated on.
 //! 2. [`stratified_split`] shares out the rows between training, validation and test.
 //! 3. [`Standardization`] is fitted to the training rows and applied to all.
@@ -36,6 +37,7 @@
 
 #[cfg(feature = "download")]
 mod archive;
+mod compression;
 mod corruption;
 mod coupling;
 mod empirical;
@@ -44,12 +46,18 @@ mod feature_reader;
 mod hexadecimal;
 pub mod htru2;
 mod manifolds;
+mod missing_values;
+#[cfg(feature = "parquet")]
+mod parquet_reader;
+mod place;
 mod random;
 mod record_reader;
 mod samples;
 mod split;
 mod standardize;
 pub mod survey;
+mod table_config;
+mod table_reader;
 
 #[cfg(feature = "download")]
 pub use archive::Archive;
@@ -64,10 +72,14 @@ pub use error::{Error, Result};
 pub use feature_reader::{Chunk, FeatureReader, LabelColumn};
 pub use htru2::{CandidateTable, read_candidates, read_htru2};
 pub use manifolds::Manifold;
+pub use missing_values::MissingValues;
+pub use place::Place;
 pub use random::{Generator, generator};
 pub use samples::{ModeColumns, ModeSamples, Samples};
 pub use split::{Split, SplitFractions, stratified_split};
 pub use standardize::Standardization;
+pub use table_config::TableConfig;
+pub use table_reader::TableReader;
 
 #[cfg(test)]
 mod tests {

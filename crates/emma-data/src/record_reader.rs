@@ -183,10 +183,16 @@ impl<R: Read> RecordReader<R> {
 
     /// Leaves bytes of the buffer behind, counting their line ends.
     fn consume(&mut self, n_bytes: usize) {
-        for &byte in &self.buffer[self.start..self.start + n_bytes] {
-            let ends_line = byte == b'\r' || (byte == b'\n' && !self.after_carriage_return);
-            self.line += u64::from(ends_line);
-            self.after_carriage_return = byte == b'\r';
+        let bytes = &self.buffer[self.start..self.start + n_bytes];
+        if !self.after_carriage_return && memchr::memchr(b'\r', bytes).is_none() {
+            // Most files end lines with LF alone: they are counted many bytes at a time.
+            self.line += memchr::memchr_iter(b'\n', bytes).count() as u64;
+        } else {
+            for &byte in bytes {
+                let ends_line = byte == b'\r' || (byte == b'\n' && !self.after_carriage_return);
+                self.line += u64::from(ends_line);
+                self.after_carriage_return = byte == b'\r';
+            }
         }
         self.start += n_bytes;
     }

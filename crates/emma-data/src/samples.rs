@@ -1,11 +1,14 @@
 //! Labelled rows, split into modes.
 
 use std::io::Read;
+use std::path::Path;
 
 use ndarray::{Array2, Axis, ShapeError};
 
 use crate::error::{Error, Result};
-use crate::feature_reader::{Chunk, FeatureReader, LabelColumn};
+use crate::feature_reader::{Chunk, LabelColumn};
+use crate::missing_values::MissingValues;
+use crate::table_reader::TableReader;
 
 /// Rows parsed at a time.
 const ROWS_PER_CHUNK: usize = 1024;
@@ -101,11 +104,11 @@ impl Samples {
 
     /// Reads a whole labelled table; `file` is its name in errors.
     ///
-    /// The table follows the rules of [`FeatureReader`], with the columns of all modes, in order, as
+    /// The table is text, plain or packed with gzip or zstd, and follows the rules of [`FeatureReader`](crate::FeatureReader), with the columns of all modes, in order, as
     /// needed columns and `label` required. Memory grows with the table.
     ///
     /// # Errors
-    /// Those of [`FeatureReader::new`] and [`FeatureReader::read_all`], so at least one row is needed;
+    /// Those of [`TableReader::new`] and [`TableReader::read_all`], so at least one row is needed;
     /// and those of [`Samples::new`] about names.
     pub fn read<R: Read>(
         source: R,
@@ -113,18 +116,30 @@ impl Samples {
         modes: &[ModeColumns],
         label: &str,
     ) -> Result<Self> {
-        Self::read_rows(source, file.into(), modes, label, 0)
+        let features = feature_names(modes)?;
+        let label = LabelColumn::Required(label.to_owned());
+        let reader = TableReader::new(source, file, &features, label, MissingValues::Refuse)?;
+        Self::read_rows(reader, modes, 0)
     }
 
-    /// Reads a table that has `n_rows` rows, as [`count_rows`] found.
-    pub(crate) fn read_rows<R: Read>(
-        source: R,
-        file: String,
+    /// Reads a labelled table in a file: as [`Samples::read`], and Parquet too.
+    ///
+    /// # Errors
+    /// Those of [`TableReader::open`] and [`Samples::read`].
+    pub fn open(path: impl AsRef<Path>, modes: &[ModeColumns], label: &str) -> Result<Self> {
+        let features = feature_names(modes)?;
+        let label = LabelColumn::Required(label.to_owned());
+        let reader = TableReader::open(path, &features, label, MissingValues::Refuse)?;
+        Self::read_rows(reader, modes, 0)
+    }
+
+    /// Reads the rest of a table, opened for the [`feature_names`] of `modes` and a required label, that
+    /// has `n_rows` rows, as [`count_rows`] found.
+    pub(crate) fn read_rows(
+        mut reader: TableReader<'_>,
         modes: &[ModeColumns],
-        label: &str,
         n_rows: usize,
     ) -> Result<Self> {
-        let mut reader = open(source, file, modes, label)?;
         let mut values: Vec<Vec<f32>> = modes
             .iter()
             .map(|mode| Vec::with_capacity(n_rows * mode.columns.len()))
@@ -216,13 +231,7 @@ impl Samples {
 ///
 /// Whoever counts first needs no more memory for a bad table than one chunk, and none too much for a
 /// good one.
-pub(crate) fn count_rows<R: Read>(
-    source: R,
-    file: String,
-    modes: &[ModeColumns],
-    label: &str,
-) -> Result<usize> {
-    let mut reader = open(source, file, modes, label)?;
+pub(crate) fn count_rows(mut reader: TableReader<'_>) -> Result<usize> {
     let mut n_rows = 0;
     let mut chunk = Chunk::new();
     while reader.next_chunk(ROWS_PER_CHUNK, &mut chunk)? {
@@ -231,19 +240,13 @@ pub(crate) fn count_rows<R: Read>(
     Ok(n_rows)
 }
 
-fn open<R: Read>(
-    source: R,
-    file: String,
-    modes: &[ModeColumns],
-    label: &str,
-) -> Result<FeatureReader<R>> {
+/// The columns of all modes, in order, as a reader is asked for them.
+pub(crate) fn feature_names(modes: &[ModeColumns]) -> Result<Vec<&str>> {
     check_names(&modes.iter().map(|mode| (&*mode.name, &*mode.columns)))?;
-    let features: Vec<&str> = modes
+    Ok(modes
         .iter()
         .flat_map(|mode| mode.columns.iter().map(String::as_str))
-        .collect();
-    let label = LabelColumn::Required(label.to_owned());
-    FeatureReader::new(source, file, &features, label)
+        .collect())
 }
 
 /// Refuses labels other than 0 and 1, so that code behind it may index by class.

@@ -1,11 +1,10 @@
 //! `emma score`: one output row per input row, in order, in bounded memory.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 
 use candle_core::{Device, Tensor};
-use emma_data::{Chunk, FeatureReader, LabelColumn};
+use emma_data::{Chunk, LabelColumn, MissingValues, TableReader};
 use emma_models::{Checkpoint, ModelMetadata, Prediction, TrainedModel};
 
 use crate::args::{GlobalArgs, ScoreArgs};
@@ -17,13 +16,13 @@ const ROWS_PER_CHUNK: usize = 4096;
 
 pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
     refuse_to_overwrite_input(args)?;
-    for path in std::iter::once(&args.data).chain(&args.out) {
-        if path.extension().is_some_and(|suffix| suffix == "parquet") {
-            return Err(Failure::input(format!(
-                "{}: expected a CSV file; this version does not know Parquet",
-                path.display()
-            )));
-        }
+    if let Some(path) = &args.out
+        && path.extension().is_some_and(|suffix| suffix == "parquet")
+    {
+        return Err(Failure::input(format!(
+            "{}: expected a CSV file; this version does not write Parquet",
+            path.display()
+        )));
     }
     let device = global.device.open()?;
     let checkpoint = Checkpoint::load(&args.model)?;
@@ -36,25 +35,23 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
         ));
     }
     let explain = args.explain && model.has_emma();
-    let source: Box<dyn Read> = if args.data.as_os_str() == "-" {
-        Box::new(io::stdin().lock())
-    } else {
-        let file = File::open(&args.data).map_err(|error| {
-            Failure::input(format!(
-                "{}: expected a table, it cannot be opened: {error}",
-                args.data.display()
-            ))
-        })?;
-        Box::new(file)
-    };
     let columns: Vec<&String> = model
         .metadata()
         .modes
         .iter()
         .flat_map(|mode| &mode.columns)
         .collect();
-    let name = args.data.display().to_string();
-    let reader = FeatureReader::new(source, name, &columns, LabelColumn::None)?;
+    let (label, missing) = (LabelColumn::None, MissingValues::Refuse);
+    let reader = if args.data.as_os_str() == "-" {
+        TableReader::new(io::stdin().lock(), "-", &columns, label, missing)?
+    } else {
+        TableReader::open(&args.data, &columns, label, missing).map_err(|error| match error {
+            emma_data::Error::Open { file, source } => Failure::input(format!(
+                "{file}: expected a table, it cannot be opened: {source}"
+            )),
+            error => error.into(),
+        })?
+    };
     match &args.out {
         Some(target) => {
             let mut file = AtomicFile::create(target)?;
@@ -89,7 +86,7 @@ fn refuse_to_overwrite_input(args: &ScoreArgs) -> CommandResult<()> {
 
 fn score(
     model: &TrainedModel,
-    mut reader: FeatureReader<Box<dyn Read>>,
+    mut reader: TableReader<'_>,
     explain: bool,
     output: &mut impl Write,
 ) -> CommandResult<()> {
@@ -124,8 +121,7 @@ fn predict(model: &TrainedModel, chunk: &Chunk, file: &str) -> CommandResult<Pre
     }
     model.predict(&modes).map_err(|error| match error {
         emma_models::Error::Row { row, message } => {
-            let line = chunk.lines().get(row).copied().unwrap_or_default();
-            Failure::input(format!("{file}: line {line}: {message}"))
+            Failure::input(format!("{file}: {}: {message}", chunk.place(row)))
         }
         error => error.into(),
     })

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 pub(crate) mod http_server;
 
 pub(crate) mod model;
+pub(crate) mod packed;
 
 /// An address on this machine where no server is.
 pub(crate) const NOBODY: &str = "http://127.0.0.1:9/htru2.zip";
