@@ -162,10 +162,9 @@ fn log_odds_are_calibrated_with_and_without_conflict() {
             for row in coupling.iter() {
                 let probability = (1.0 + (-log_odds(&coupling, &row, present)).exp()).recip();
                 let band = (0..10)
-                    .rev()
-                    .find(|&band| probability * 10.0 >= f64::from(band))
+                    .rposition(|band| probability * 10.0 >= f64::from(band))
                     .unwrap();
-                let (expected, variance, found) = &mut bands[band as usize];
+                let (expected, variance, found) = &mut bands[band];
                 *expected += probability;
                 *variance += probability * (1.0 - probability);
                 *found += f64::from(row.label);
