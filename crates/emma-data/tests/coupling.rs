@@ -161,11 +161,10 @@ fn log_odds_are_calibrated_with_and_without_conflict() {
             let mut bands = [(0.0, 0.0, 0.0); 10];
             for row in coupling.iter() {
                 let probability = (1.0 + (-log_odds(&coupling, &row, present)).exp()).recip();
-                let band = (0..10_u8)
-                    .rev()
-                    .find(|&band| probability * 10.0 >= f64::from(band))
+                let band = (0..10)
+                    .rposition(|band| probability * 10.0 >= f64::from(band))
                     .unwrap();
-                let (expected, variance, found) = &mut bands[usize::from(band)];
+                let (expected, variance, found) = &mut bands[band];
                 *expected += probability;
                 *variance += probability * (1.0 - probability);
                 *found += f64::from(row.label);
