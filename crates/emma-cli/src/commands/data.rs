@@ -10,6 +10,8 @@ use crate::text::{align_left, thousands};
 use crate::{files, folders, htru2_file};
 
 pub(crate) fn run(args: &DataArgs, global: &GlobalArgs) -> CommandResult<()> {
+    // A device that is not there is refused whether it would be used or not.
+    global.device.open()?;
     match &args.command {
         DataCommand::Fetch(args) => fetch(args, global),
         DataCommand::Compare(args) => super::compare::run(args, global),
