@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Some("ci") => no_options("ci", &rest).and_then(|()| succeed(ci::run())),
         Some("bench") => succeed(run(cargo().args(["bench", "--workspace"]).args(&rest))),
         Some("docs") => no_options("docs", &rest).and_then(|()| succeed(run(&mut docs()))),
-        Some("package") => no_options("package", &rest).and_then(|()| succeed(run(&mut package()))),
+        Some("package") => no_options("package", &rest).and_then(|()| succeed(package_and_build())),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -71,6 +71,16 @@ fn docs() -> Command {
     let mut command = cargo();
     command.args(["doc", "--locked", "--workspace", "--no-deps"]);
     command
+}
+
+/// Packs and builds in a folder of its own: cargo takes a package of the same version that it has seen in the
+/// same place for unchanged, and would build what the last run packed.
+fn package_and_build() -> anyhow::Result<()> {
+    let folder = format!("target/package-{}", std::process::id());
+    let result = run(package().args(["--target-dir", &folder]));
+    // What stays behind takes room and does no harm.
+    let _ = std::fs::remove_dir_all(&folder);
+    result
 }
 
 /// Packs the crates that are published, those that need each other together.
