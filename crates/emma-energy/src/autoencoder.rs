@@ -1,5 +1,7 @@
 //! Denoising autoencoder with tied weights.
 
+use std::collections::BTreeMap;
+
 use candle_core::{D, Tensor};
 use candle_nn::{Init, Module, VarBuilder};
 use serde::{Deserialize, Serialize};
@@ -78,6 +80,23 @@ impl DenoisingAutoencoder {
             encoder_bias: vb.get_with_hints(n_hidden, "encoder_bias", zero)?,
             decoder_bias: vb.get_with_hints(n_features, "decoder_bias", zero)?,
         })
+    }
+
+    /// Its sizes.
+    pub fn config(&self) -> AutoencoderConfig {
+        AutoencoderConfig {
+            n_features: self.n_features(),
+            n_hidden: self.n_hidden(),
+        }
+    }
+
+    /// Its three parameters by the names that [`new`](Self::new) asks for.
+    pub fn tensors(&self) -> BTreeMap<String, Tensor> {
+        BTreeMap::from([
+            ("weight".to_owned(), self.weight.clone()),
+            ("encoder_bias".to_owned(), self.encoder_bias.clone()),
+            ("decoder_bias".to_owned(), self.decoder_bias.clone()),
+        ])
     }
 
     /// Features per row, L.

@@ -42,6 +42,15 @@ pub enum Error {
         /// The variable's full path.
         name: String,
     },
+    /// A file could not be opened or read.
+    #[error("cannot be read: {0}")]
+    Open(std::io::Error),
+    /// A file could not be written.
+    #[error("cannot be written: {0}")]
+    Write(std::io::Error),
+    /// A file is not what its format says.
+    #[error("not a valid file of tensors: {0}")]
+    TensorFile(String),
     /// A failure inside candle.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

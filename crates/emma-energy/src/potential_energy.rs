@@ -1,10 +1,13 @@
 //! Potential energy of a denoising autoencoder.
 
+use std::collections::BTreeMap;
+
 use candle_core::{D, Tensor};
 
 use crate::autoencoder::DenoisingAutoencoder;
 use crate::error::Result;
-use crate::estimator::EnergyEstimator;
+use crate::estimator::{EnergyEstimator, FittedEstimator};
+use crate::estimator_config::EstimatorConfig;
 use crate::softplus::softplus;
 
 /// Potential energy of every row under an autoencoder.
@@ -60,5 +63,25 @@ impl EnergyEstimator for ReconstructionError {
 
     fn energy(&self, rows: &Tensor) -> Result<Tensor> {
         self.0.reconstruction_error(rows)
+    }
+}
+
+impl FittedEstimator for PotentialEnergy {
+    fn config(&self) -> EstimatorConfig {
+        EstimatorConfig::PotentialEnergy(self.0.config())
+    }
+
+    fn tensors(&self) -> BTreeMap<String, Tensor> {
+        self.0.tensors()
+    }
+}
+
+impl FittedEstimator for ReconstructionError {
+    fn config(&self) -> EstimatorConfig {
+        EstimatorConfig::ReconstructionError(self.0.config())
+    }
+
+    fn tensors(&self) -> BTreeMap<String, Tensor> {
+        self.0.tensors()
     }
 }

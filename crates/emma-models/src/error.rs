@@ -1,5 +1,7 @@
 //! Errors of this crate.
 
+use emma_energy::tensor_file::excerpt;
+
 use crate::nearest::{nearest, suggestion};
 
 /// What can go wrong when models are built, trained, stored or loaded.
@@ -128,7 +130,7 @@ pub enum Error {
     },
     /// Energies failed.
     #[error(transparent)]
-    Energy(#[from] emma_energy::Error),
+    Energy(emma_energy::Error),
     /// Attention failed.
     #[error(transparent)]
     Attention(#[from] emma_attention::Error),
@@ -137,14 +139,15 @@ pub enum Error {
     Candle(#[from] candle_core::Error),
 }
 
-/// Text from a file for a message: quoted, escaped, cut where it gets long.
-pub(crate) fn excerpt(text: &str) -> String {
-    const MOST: usize = 60;
-    if text.chars().count() <= MOST {
-        return format!("{text:?}");
+impl From<emma_energy::Error> for Error {
+    /// A file's faults are said of the model file that it should be.
+    fn from(error: emma_energy::Error) -> Self {
+        match error {
+            emma_energy::Error::TensorFile(message) => Self::Checkpoint(message),
+            emma_energy::Error::Open(source) => Self::Open(source),
+            error => Self::Energy(error),
+        }
     }
-    let start: String = text.chars().take(MOST).collect();
-    format!("{start:?}...")
 }
 
 impl Error {

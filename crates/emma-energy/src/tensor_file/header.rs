@@ -9,7 +9,8 @@ use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use crate::error::{Error, Result, excerpt};
+use super::excerpt;
+use crate::error::{Error, Result};
 
 /// Bytes of the number in front of the header that says how long the header is.
 const LENGTH_BYTES: u64 = 8;
@@ -212,12 +213,12 @@ fn n_elements(name: &str, info: &Info, tensor_bytes: u64) -> Result<usize> {
 pub(super) fn read_exact(source: &mut impl Read, bytes: &mut [u8]) -> Result<()> {
     source.read_exact(bytes).map_err(|error| {
         // Files are read by their length: one that ends before was cut while it was read.
-        Error::Checkpoint(format!("cannot be read: {error}"))
+        Error::TensorFile(format!("cannot be read: {error}"))
     })
 }
 
 fn refuse<T>(message: String) -> Result<T> {
-    Err(Error::Checkpoint(message))
+    Err(Error::TensorFile(message))
 }
 
 /// Parses a header for some purpose; `key` names the metadata that are wanted.
@@ -229,7 +230,7 @@ fn parse<'a, T: FromHeader<'a>>(text: &'a str, key: &'a str) -> Result<T> {
             value: T::default(),
         })
         .and_then(|value| deserializer.end().map(|()| value));
-    parsed.map_err(|error| Error::Checkpoint(format!("invalid header: {error}")))
+    parsed.map_err(|error| Error::TensorFile(format!("invalid header: {error}")))
 }
 
 /// What is made of a header's entries.

@@ -1,0 +1,40 @@
+//! The kinds of estimators, with the sizes that their parameters have.
+
+use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
+
+use crate::autoencoder::{AutoencoderConfig, DenoisingAutoencoder};
+use crate::error::Result;
+use crate::estimator::FittedEstimator;
+use crate::potential_energy::{PotentialEnergy, ReconstructionError};
+
+/// Kind and sizes of a fitted estimator.
+///
+/// As JSON it is one object, whose key `kind` holds the kind in snake case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EstimatorConfig {
+    /// [`PotentialEnergy`], the thesis's choice.
+    PotentialEnergy(AutoencoderConfig),
+    /// [`ReconstructionError`] of the same autoencoder.
+    ReconstructionError(AutoencoderConfig),
+}
+
+impl EstimatorConfig {
+    /// The estimator of this kind with the parameters in `vb`, in its type and on its device.
+    ///
+    /// # Errors
+    /// Candle's if a tensor is missing or has another shape; the kind's own if its sizes or
+    /// parameters make no estimator.
+    pub fn load(&self, vb: &VarBuilder) -> Result<Box<dyn FittedEstimator>> {
+        Ok(match self {
+            Self::PotentialEnergy(config) => {
+                Box::new(PotentialEnergy(DenoisingAutoencoder::new(config, vb)?))
+            }
+            Self::ReconstructionError(config) => {
+                Box::new(ReconstructionError(DenoisingAutoencoder::new(config, vb)?))
+            }
+        })
+    }
+}
