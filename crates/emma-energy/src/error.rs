@@ -36,6 +36,12 @@ pub enum Error {
         /// The value found there.
         value: f64,
     },
+    /// Energies do not differ, so that there is no scale to put them on.
+    #[error("expected energies that differ for {purpose}, all are the same")]
+    ConstantEnergies {
+        /// What they were needed for.
+        purpose: &'static str,
+    },
     /// A variable that was to be restored is not there.
     #[error("no value for variable {name}")]
     MissingVariable {

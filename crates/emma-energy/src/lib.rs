@@ -49,7 +49,10 @@ pub mod training;
 pub mod transfer;
 
 pub use autoencoder::{AutoencoderConfig, DenoisingAutoencoder};
-pub use calibration::{Calibrated, Calibration, Raw};
+pub use calibration::{
+    Calibrated, Calibration, CalibrationMethod, ConformalPValue, EmpiricalQuantile,
+    FittedCalibration, GeneralizedPareto, Logarithm, Raw, StandardScore, Surprisal, SurprisalFit,
+};
 pub use error::{Error, Result};
 pub use estimator::{EnergyEstimator, FittedEstimator, energies, lowest_energy};
 pub use estimator_config::EstimatorConfig;
