@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod comparison;
 mod device;
+mod experiment;
 mod experiment3;
 mod failure;
 mod files;

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use emma_models::Metric;
 
 use super::data::UNCORRUPTED;
-use super::results::{ByCondition, OverSeeds, Results};
+use super::results::{ByCondition, Results};
 use super::settings::{HTRU2, SIMULATED};
+use crate::experiment::over_seeds::OverSeeds;
 use crate::text::{align, thousands};
 
 /// The line that says what the figures are made of; printed first.

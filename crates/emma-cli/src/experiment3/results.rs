@@ -2,36 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use emma_models::{MeanInterval, Metric};
+use emma_models::Metric;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::outcome::{ModelOutcome, SeedOutcome};
 use super::settings::{DataSettings, Settings};
+use crate::experiment::over_seeds::OverSeeds;
 
 /// Version of the layout of `results.json`.
 const FORMAT_VERSION: u32 = 1;
-
-/// A figure over seeds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct OverSeeds {
-    pub(crate) mean: f64,
-    /// Half-width of the Student-t 95 % interval of the mean; null for one seed.
-    pub(crate) ci95: Option<f64>,
-    /// In the order of `seeds`.
-    pub(crate) per_seed: Vec<f64>,
-}
-
-impl OverSeeds {
-    fn of(per_seed: Vec<f64>) -> Self {
-        let interval = MeanInterval::of(&per_seed);
-        Self {
-            mean: interval.map_or(f64::NAN, |interval| interval.mean),
-            ci95: interval.and_then(|interval| interval.ci95),
-            per_seed,
-        }
-    }
-}
 
 /// A measure by test condition.
 pub(crate) type ByCondition = BTreeMap<String, OverSeeds>;

@@ -4,7 +4,6 @@ use emma_attention::Regularizers;
 use emma_energy::AutoencoderTraining;
 use emma_models::{ThresholdRule, TrainingConfig};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// Source of data: HTRU2, told by its digest.
 pub(crate) const HTRU2: &str = "htru2";
@@ -81,39 +80,12 @@ impl Settings {
             retrain: false,
         }
     }
-
-    /// The first setting in which an earlier run differs: its name, then, now.
-    pub(crate) fn difference(&self, earlier: &Value) -> Option<(String, String, String)> {
-        let now = serde_json::to_value(self).ok()?;
-        first_difference("", earlier, &now)
-    }
-}
-
-fn first_difference(path: &str, then: &Value, now: &Value) -> Option<(String, String, String)> {
-    if let (Value::Object(then), Value::Object(now)) = (then, now) {
-        return then
-            .keys()
-            .chain(now.keys().filter(|key| !then.contains_key(*key)))
-            .find_map(|key| {
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
-                let missing = Value::Null;
-                first_difference(
-                    &path,
-                    then.get(key).unwrap_or(&missing),
-                    now.get(key).unwrap_or(&missing),
-                )
-            });
-    }
-    (then != now).then(|| (path.to_owned(), then.to_string(), now.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::folder::difference;
 
     fn settings() -> Settings {
         let data = DataSettings {
@@ -128,18 +100,19 @@ mod tests {
 
     #[test]
     fn the_setting_that_differs_is_named_with_both_values() {
-        let earlier = serde_json::to_value(settings()).unwrap();
-        assert_eq!(settings().difference(&earlier), None);
+        let json = |settings: &Settings| serde_json::to_value(settings).unwrap();
+        let earlier = json(&settings());
+        assert_eq!(difference("", &earlier, &json(&settings())), None);
         let mut other = settings();
         other.training.n_epochs = 3;
         assert_eq!(
-            other.difference(&earlier),
+            difference("", &earlier, &json(&other)),
             Some(("training.n_epochs".into(), "35".into(), "3".into()))
         );
         let mut other = settings();
         other.seeds = vec![0];
         assert_eq!(
-            other.difference(&earlier),
+            difference("", &earlier, &json(&other)),
             Some(("seeds".into(), "[0,1]".into(), "[0]".into()))
         );
     }

@@ -1,0 +1,48 @@
+//! The table that an experiment runs on.
+
+use std::path::Path;
+
+use emma_data::{CandidateTable, read_candidates};
+
+use crate::args::GlobalArgs;
+use crate::experiment3::settings::{DataSettings, HTRU2, SIMULATED};
+use crate::failure::CommandResult;
+use crate::{files, folders, htru2_file, simulated};
+
+/// Reads what `--data` names: `htru2`, `simulated`, `auto` or a file.
+pub(crate) fn read_data(
+    data: &str,
+    data_dir: Option<&Path>,
+    global: &GlobalArgs,
+) -> CommandResult<(CandidateTable, DataSettings)> {
+    let folder = folders::data_folder(data_dir);
+    let (table, source) = match data {
+        SIMULATED => (simulated::candidates(global)?, SIMULATED),
+        HTRU2 => (htru2_file::read_or_download(&folder, global.quiet)??, HTRU2),
+        "auto" => match htru2_file::read_or_download(&folder, global.quiet)? {
+            Ok(table) => (table, HTRU2),
+            Err(failure) => {
+                files::tell(&format!(
+                    "warning: {failure}\nwarning: running on the SIMULATED survey instead; its scores say \
+                     nothing of HTRU2"
+                ));
+                (simulated::candidates(global)?, SIMULATED)
+            }
+        },
+        file => (read_candidates(file)?, file),
+    };
+    let labels = table.samples.labels();
+    let data = DataSettings {
+        source: source.to_owned(),
+        rows: labels.len(),
+        positives: labels.iter().map(|&label| usize::from(label)).sum(),
+        sha256: table.sha256.clone(),
+        modes: table
+            .samples
+            .modes()
+            .iter()
+            .map(|mode| mode.name.clone())
+            .collect(),
+    };
+    Ok((table, data))
+}
