@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use emma_models::{Metric, ThresholdRule};
 
 use crate::device::DeviceChoice;
+use crate::failure::{CommandResult, Failure};
 
 /// Predictions that stay right when a sensor lies: energy-based multi-modal attention (EMMA).
 #[derive(Debug, Parser)]
@@ -34,6 +35,8 @@ pub(crate) struct GlobalArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Do energies know a wave and a circle? The thesis's experiment 1
+    Experiment1(Experiment1Args),
     /// Does EMMA make pulsar detection robust? The thesis's experiment 3
     Experiment3(Experiment3Args),
     /// Score the rows of a table with a trained model
@@ -42,6 +45,54 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Get or simulate data sets
     Data(DataArgs),
+}
+
+/// What the experiments on energies can be told.
+#[derive(Debug, Args)]
+pub(crate) struct ExperimentArgs {
+    /// Number of seeds: draws, first values, noise
+    #[arg(long, value_name = "K", default_value_t = 10, value_parser = parse_count, allow_negative_numbers = true)]
+    seeds: usize,
+    /// First seed
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    /// Two seeds only
+    #[arg(long, conflicts_with = "seeds")]
+    quick: bool,
+    /// Results folder [default: results/<experiment>/ in the workspace]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Delete an existing results folder's results and start anew
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Print results.json instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl ExperimentArgs {
+    /// The seeds asked for.
+    pub(crate) fn seeds(&self) -> CommandResult<Vec<u64>> {
+        seeds(self.seed, self.seeds, self.quick)
+    }
+}
+
+/// `n` seeds from the first on, two if it is to be quick.
+pub(crate) fn seeds(first: u64, n: usize, quick: bool) -> CommandResult<Vec<u64>> {
+    let n = if quick { 2 } else { n } as u64;
+    let end = first
+        .checked_add(n)
+        .ok_or_else(|| Failure::input(format!("--seed {first}: the last seed is too large")))?;
+    Ok((first..end).collect())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Experiment1Args {
+    #[command(flatten)]
+    pub(crate) run: ExperimentArgs,
+    /// Ignored: the experiment draws its own curves
+    #[arg(long, value_name = "ANY", hide = true)]
+    pub(crate) data: Option<String>,
 }
 
 // Every one is a flag of its own on the command line.

@@ -5,6 +5,7 @@ mod commands;
 mod comparison;
 mod device;
 mod experiment;
+mod experiment1;
 mod experiment3;
 mod failure;
 mod files;
@@ -60,6 +61,7 @@ fn run(cli: &Cli) -> CommandResult<()> {
     match &cli.command {
         Command::Data(args) => commands::data::run(args, &cli.global),
         Command::Inspect(args) => commands::inspect::run(args, &cli.global),
+        Command::Experiment1(args) => commands::experiment1::run(args, &cli.global),
         Command::Experiment3(args) => commands::experiment3::run(args, &cli.global),
         Command::Score(args) => commands::score::run(args, &cli.global),
     }

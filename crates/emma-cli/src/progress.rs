@@ -15,10 +15,11 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Progress over `total` epochs.
-    pub(crate) fn epochs(total: u64, quiet: bool) -> Self {
-        let style = "{elapsed_precise} [{bar:40}] {pos}/{len} epochs, {eta} left";
-        Self::new(ProgressBar::new(total), style, quiet)
+    /// Progress over `total` steps, called by a word in the plural.
+    pub(crate) fn steps(total: u64, what: &str, quiet: bool) -> Self {
+        let style =
+            format!("{{elapsed_precise}} [{{bar:40}}] {{pos}}/{{len}} {what}, {{eta}} left");
+        Self::new(ProgressBar::new(total), &style, quiet)
     }
 
     /// Progress over bytes whose number is not known yet.

@@ -9,9 +9,10 @@ use candle_core::Device;
 use emma_data::CandidateTable;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use crate::args::{Experiment3Args, GlobalArgs};
+use crate::args::{Experiment3Args, GlobalArgs, seeds};
 use crate::experiment::data::read_data;
 use crate::experiment::folder::{RESULTS_FILE, prepare};
+use crate::experiment::threads::pool;
 use crate::experiment3::data::SeedData;
 use crate::experiment3::results::Results;
 use crate::experiment3::settings::Settings;
@@ -25,11 +26,7 @@ const MODELS_FOLDER: &str = "models";
 pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<()> {
     let start = Instant::now();
     let device = global.device.open()?;
-    let n_seeds = if args.quick { 2 } else { args.seeds } as u64;
-    let end = args.seed.checked_add(n_seeds).ok_or_else(|| {
-        Failure::input(format!("--seed {}: the last seed is too large", args.seed))
-    })?;
-    let seeds: Vec<u64> = (args.seed..end).collect();
+    let seeds = seeds(args.seed, args.seeds, args.quick)?;
     let (table, data) = read_data(&args.data, args.data_dir.as_deref(), global)?;
     let mut settings = Settings::new(data, seeds);
     settings.training.n_epochs = args.epochs;
@@ -84,18 +81,7 @@ fn compute(
     start: Instant,
 ) -> CommandResult<Results> {
     let steps = seed::steps(settings, &table.samples) * settings.seeds.len() as u64;
-    let progress = Progress::epochs(steps, global.quiet);
-    // candle gives every thread a CUDA stream of its own and orders none after another, so that a
-    // tensor of one thread may not be finished when another reads it. A GPU is one queue anyway.
-    let threads = if device.is_cpu() {
-        global.threads.unwrap_or(0)
-    } else {
-        1
-    };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .context("cannot start threads")?;
+    let progress = Progress::steps(steps, "epochs", global.quiet);
     let run_seed = |seed: &u64| {
         let folder = folder.join(MODELS_FOLDER).join(format!("seed{seed}"));
         let outcome = seed::run(settings, &table.samples, *seed, &folder, device, &progress)?;
@@ -105,7 +91,7 @@ fn compute(
         Ok(outcome)
     };
     let outcomes: CommandResult<Vec<_>> =
-        pool.install(|| settings.seeds.par_iter().map(run_seed).collect());
+        pool(global, device)?.install(|| settings.seeds.par_iter().map(run_seed).collect());
     progress.finish();
     let results = Results::new(settings.clone(), &outcomes?, start.elapsed().as_secs_f64());
     files::write_json(&folder.join(RESULTS_FILE), &results)?;

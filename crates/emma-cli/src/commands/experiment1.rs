@@ -1,0 +1,65 @@
+//! `emma experiment1`.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use emma_data::Manifold;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::args::{Experiment1Args, GlobalArgs};
+use crate::experiment::folder::{RESULTS_FILE, prepare};
+use crate::experiment::threads::pool;
+use crate::experiment1::results::Results;
+use crate::experiment1::run::Outcome;
+use crate::experiment1::settings::Settings;
+use crate::experiment1::table::table;
+use crate::failure::CommandResult;
+use crate::progress::Progress;
+use crate::{files, folders};
+
+pub(crate) fn run(args: &Experiment1Args, global: &GlobalArgs) -> CommandResult<()> {
+    let device = global.device.open()?;
+    if args.data.is_some() && !global.quiet {
+        files::tell("note: experiment1 draws its own wave and circle; --data changes nothing");
+    }
+    let settings = Settings::new(args.run.seeds()?);
+    let folder = folders::results_folder(args.run.out.as_deref(), &settings.experiment);
+    let finished: Option<Results> = prepare(&folder, &settings, &[], args.run.fresh)?;
+    let results = match finished {
+        Some(finished) => finished,
+        None => {
+            let units: Vec<(Manifold, u64)> = Manifold::ALL
+                .iter()
+                .flat_map(|&manifold| settings.seeds.iter().map(move |&seed| (manifold, seed)))
+                .collect();
+            let progress = Progress::steps(units.len() as u64, "fits", global.quiet);
+            let run_unit = |&(manifold, seed): &(Manifold, u64)| {
+                let outcome = Outcome::of(manifold, &settings, seed, &device)?;
+                progress.advance(1);
+                Ok((manifold, outcome))
+            };
+            let outcomes: CommandResult<Vec<_>> =
+                pool(global, &device)?.install(|| units.par_iter().map(run_unit).collect());
+            progress.finish();
+            let mut by_manifold: BTreeMap<String, Vec<Outcome>> = BTreeMap::new();
+            for (manifold, outcome) in outcomes? {
+                let name = manifold.name().to_owned();
+                by_manifold.entry(name).or_default().push(outcome);
+            }
+            let results = Results::new(settings, &by_manifold);
+            files::write_json(&folder.join(RESULTS_FILE), &results)?;
+            results
+        }
+    };
+    if args.run.json {
+        let mut text =
+            serde_json::to_string_pretty(&results).context("cannot print the results")?;
+        text.push('\n');
+        return files::print(&text);
+    }
+    files::print(&format!(
+        "{}\nResults: {}\n",
+        table(&results),
+        folder.join(RESULTS_FILE).display()
+    ))
+}

@@ -1,0 +1,42 @@
+//! All that the figures of experiment 1 depend on.
+
+use emma_energy::AutoencoderTraining;
+use serde::{Deserialize, Serialize};
+
+/// Everything that can change a figure. Threads, devices and folders are not among it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    /// Always `experiment1`: marks a folder as this experiment's.
+    pub(crate) experiment: String,
+    /// Another version of the program may compute other bits.
+    pub(crate) version: String,
+    pub(crate) seeds: Vec<u64>,
+    /// Points drawn from a manifold to learn from.
+    pub(crate) n_samples: usize,
+    /// Hidden units of the autoencoder.
+    pub(crate) n_hidden: usize,
+    pub(crate) training: AutoencoderTraining,
+    /// Half the side of the square that energies and fields are looked at on.
+    pub(crate) half_width: f64,
+}
+
+impl Settings {
+    /// The thesis's setup. Its text does not say how many samples are learned from: with this many, 25
+    /// epochs are 10,000 steps and the losses no longer fall, which the text does say.
+    pub(crate) fn new(seeds: Vec<u64>) -> Self {
+        Self {
+            experiment: "experiment1".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            seeds,
+            n_samples: 40_000,
+            n_hidden: 8,
+            training: AutoencoderTraining {
+                n_epochs: 25,
+                batch_size: 100,
+                learning_rate: 1e-3,
+                noise_std: 0.008,
+            },
+            half_width: 4.,
+        }
+    }
+}
