@@ -37,6 +37,8 @@ pub(crate) struct GlobalArgs {
 pub(crate) enum Command {
     /// Do energies know a wave and a circle? The thesis's experiment 1
     Experiment1(Experiment1Args),
+    /// Do energies know clean rows from noisy, foreign and missing ones? The thesis's experiment 2
+    Experiment2(Experiment2Args),
     /// Does EMMA make pulsar detection robust? The thesis's experiment 3
     Experiment3(Experiment3Args),
     /// Score the rows of a table with a trained model
@@ -93,6 +95,19 @@ pub(crate) struct Experiment1Args {
     /// Ignored: the experiment draws its own curves
     #[arg(long, value_name = "ANY", hide = true)]
     pub(crate) data: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Experiment2Args {
+    /// HTRU2 from the data folder, downloaded if it is not there (htru2), the simulated survey
+    /// (simulated), the former or else the latter (auto), or a table with HTRU2's nine columns
+    #[arg(long, value_name = "htru2|simulated|auto|FILE", default_value = "auto")]
+    pub(crate) data: String,
+    /// Folder that holds htru2/HTRU_2.csv [default: $EMMA_DATA_DIR, else data/ in the workspace]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) run: ExperimentArgs,
 }
 
 // Every one is a flag of its own on the command line.

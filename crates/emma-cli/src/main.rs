@@ -6,6 +6,7 @@ mod comparison;
 mod device;
 mod experiment;
 mod experiment1;
+mod experiment2;
 mod experiment3;
 mod failure;
 mod files;
@@ -62,6 +63,7 @@ fn run(cli: &Cli) -> CommandResult<()> {
         Command::Data(args) => commands::data::run(args, &cli.global),
         Command::Inspect(args) => commands::inspect::run(args, &cli.global),
         Command::Experiment1(args) => commands::experiment1::run(args, &cli.global),
+        Command::Experiment2(args) => commands::experiment2::run(args, &cli.global),
         Command::Experiment3(args) => commands::experiment3::run(args, &cli.global),
         Command::Score(args) => commands::score::run(args, &cli.global),
     }

@@ -1,5 +1,6 @@
 //! The kinds of estimators, with the sizes that their parameters have.
 
+use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +8,7 @@ use crate::autoencoder::{AutoencoderConfig, DenoisingAutoencoder};
 use crate::error::Result;
 use crate::estimator::FittedEstimator;
 use crate::potential_energy::{PotentialEnergy, ReconstructionError};
+use crate::transfer::transfer;
 
 /// Kind and sizes of a fitted estimator.
 ///
@@ -37,4 +39,23 @@ impl EstimatorConfig {
             }
         })
     }
+}
+
+/// The same estimator in another type, on another device: what [`load_estimator`](crate::load_estimator)
+/// makes of it, without the file.
+///
+/// # Errors
+/// Those of [`EstimatorConfig::load`].
+pub fn in_type(
+    estimator: &dyn FittedEstimator,
+    dtype: DType,
+    device: &Device,
+) -> Result<Box<dyn FittedEstimator>> {
+    let tensors = estimator
+        .tensors()
+        .into_iter()
+        .map(|(name, tensor)| Ok((name, transfer(&tensor, dtype, device)?)))
+        .collect::<Result<_>>()?;
+    let vb = VarBuilder::from_tensors(tensors, dtype, device);
+    estimator.config().load(&vb)
 }

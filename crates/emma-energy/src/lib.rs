@@ -55,7 +55,7 @@ pub use calibration::{
 };
 pub use error::{Error, Result};
 pub use estimator::{EnergyEstimator, FittedEstimator, energies, lowest_energy};
-pub use estimator_config::EstimatorConfig;
+pub use estimator_config::{EstimatorConfig, in_type};
 pub use estimator_file::{estimator_to_bytes, load_estimator, save_estimator};
 pub use potential_energy::{PotentialEnergy, ReconstructionError, potential_energy};
 pub use row_affine::row_affine;

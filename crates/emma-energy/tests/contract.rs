@@ -6,8 +6,8 @@
 use candle_core::{DType, Device, Tensor};
 use emma_energy::{
     AutoencoderConfig, AutoencoderTraining, DenoisingAutoencoder, EnergyEstimator, FittedEstimator,
-    PotentialEnergy, ReconstructionError, Result, SeededVarMap, load_estimator, save_estimator,
-    train_autoencoder,
+    PotentialEnergy, ReconstructionError, Result, SeededVarMap, in_type, load_estimator,
+    save_estimator, train_autoencoder,
 };
 use emma_testkit::tolerance::{assert_close, values};
 use emma_testkit::{devices, has_type};
@@ -162,7 +162,7 @@ fn every_device_and_type_gives_the_same_energies() {
         for device in devices() {
             for dtype in [DType::F32, DType::F64] {
                 if has_type(device, dtype) {
-                    let estimator = reloaded(&*estimator, dtype, device);
+                    let estimator = in_type(&*estimator, dtype, device).unwrap();
                     let rows = emma_energy::transfer(&rows, dtype, device).unwrap();
                     let energies = values(&estimator.energy(&rows).unwrap()).unwrap();
                     assert_close(name, &energies, &expected, 1e-4, 1e-4);

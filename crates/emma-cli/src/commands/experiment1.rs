@@ -25,31 +25,30 @@ pub(crate) fn run(args: &Experiment1Args, global: &GlobalArgs) -> CommandResult<
     let settings = Settings::new(args.run.seeds()?);
     let folder = folders::results_folder(args.run.out.as_deref(), &settings.experiment);
     let finished: Option<Results> = prepare(&folder, &settings, &[], args.run.fresh)?;
-    let results = match finished {
-        Some(finished) => finished,
-        None => {
-            let units: Vec<(Manifold, u64)> = Manifold::ALL
-                .iter()
-                .flat_map(|&manifold| settings.seeds.iter().map(move |&seed| (manifold, seed)))
-                .collect();
-            let progress = Progress::steps(units.len() as u64, "fits", global.quiet);
-            let run_unit = |&(manifold, seed): &(Manifold, u64)| {
-                let outcome = Outcome::of(manifold, &settings, seed, &device)?;
-                progress.advance(1);
-                Ok((manifold, outcome))
-            };
-            let outcomes: CommandResult<Vec<_>> =
-                pool(global, &device)?.install(|| units.par_iter().map(run_unit).collect());
-            progress.finish();
-            let mut by_manifold: BTreeMap<String, Vec<Outcome>> = BTreeMap::new();
-            for (manifold, outcome) in outcomes? {
-                let name = manifold.name().to_owned();
-                by_manifold.entry(name).or_default().push(outcome);
-            }
-            let results = Results::new(settings, &by_manifold);
-            files::write_json(&folder.join(RESULTS_FILE), &results)?;
-            results
+    let results = if let Some(finished) = finished {
+        finished
+    } else {
+        let units: Vec<(Manifold, u64)> = Manifold::ALL
+            .iter()
+            .flat_map(|&manifold| settings.seeds.iter().map(move |&seed| (manifold, seed)))
+            .collect();
+        let progress = Progress::steps(units.len() as u64, "fits", global.quiet);
+        let run_unit = |&(manifold, seed): &(Manifold, u64)| {
+            let outcome = Outcome::of(manifold, &settings, seed, &device)?;
+            progress.advance(1);
+            Ok((manifold, outcome))
+        };
+        let outcomes: CommandResult<Vec<_>> =
+            pool(global, &device)?.install(|| units.par_iter().map(run_unit).collect());
+        progress.finish();
+        let mut by_manifold: BTreeMap<String, Vec<Outcome>> = BTreeMap::new();
+        for (manifold, outcome) in outcomes? {
+            let name = manifold.name().to_owned();
+            by_manifold.entry(name).or_default().push(outcome);
         }
+        let results = Results::new(settings, &by_manifold);
+        files::write_json(&folder.join(RESULTS_FILE), &results)?;
+        results
     };
     if args.run.json {
         let mut text =

@@ -10,7 +10,7 @@ use emma_data::CandidateTable;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::args::{Experiment3Args, GlobalArgs, seeds};
-use crate::experiment::data::read_data;
+use crate::experiment::data::{headline, read_data};
 use crate::experiment::folder::{RESULTS_FILE, prepare};
 use crate::experiment::threads::pool;
 use crate::experiment3::data::SeedData;
@@ -35,17 +35,12 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
     settings.retrain = args.retrain;
 
     let folder = folders::results_folder(args.out.as_deref(), "experiment3");
-    let headline = report::headline(&settings.data, settings.seeds.len());
+    let headline = headline("experiment3", &settings.data, settings.seeds.len());
     // Whatever the table cannot do must be known before a folder is touched.
-    for seed in &settings.seeds {
-        SeedData::check(&table.samples, *seed).map_err(|failure| {
-            let source = &settings.data.source;
-            failure.context(format!("{source}, seed {seed}"))
-        })?;
-    }
+    SeedData::check_all(&table.samples, &settings.seeds, &settings.data.source)?;
     if !args.json {
         // A reader that goes away now still gets the folder filled.
-        let _ = files::print(&format!("{headline}\n"));
+        let _ = files::print(&headline);
     }
     let results = match prepare(&folder, &settings, &[MODELS_FOLDER], args.fresh)? {
         Some(finished) => finished,

@@ -3,6 +3,7 @@
 pub(crate) mod compare;
 pub(crate) mod data;
 pub(crate) mod experiment1;
+pub(crate) mod experiment2;
 pub(crate) mod experiment3;
 pub(crate) mod inspect;
 pub(crate) mod score;

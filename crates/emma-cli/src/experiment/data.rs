@@ -7,6 +7,7 @@ use emma_data::{CandidateTable, read_candidates};
 use crate::args::GlobalArgs;
 use crate::experiment3::settings::{DataSettings, HTRU2, SIMULATED};
 use crate::failure::CommandResult;
+use crate::text::thousands;
 use crate::{files, folders, htru2_file, simulated};
 
 /// Reads what `--data` names: `htru2`, `simulated`, `auto` or a file.
@@ -45,4 +46,19 @@ pub(crate) fn read_data(
             .collect(),
     };
     Ok((table, data))
+}
+
+/// The line that says what an experiment's figures are made of; printed first.
+pub(crate) fn headline(experiment: &str, data: &DataSettings, n_seeds: usize) -> String {
+    let name = match data.source.as_str() {
+        HTRU2 => "HTRU2",
+        SIMULATED => "a SIMULATED survey, NOT on HTRU2",
+        path => path,
+    };
+    let seeds = if n_seeds == 1 { "seed" } else { "seeds" };
+    format!(
+        "{experiment} on {name}: {} candidates, {} pulsars; {n_seeds} {seeds}\n",
+        thousands(data.rows),
+        thousands(data.positives)
+    )
 }

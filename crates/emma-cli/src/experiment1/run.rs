@@ -61,8 +61,9 @@ impl Outcome {
             n_hidden: settings.n_hidden,
         };
         let vb = variables.var_builder(DType::F32, device);
+        let autoencoder = DenoisingAutoencoder::new(&config, &vb)?;
         train_autoencoder(
-            &DenoisingAutoencoder::new(&config, &vb)?,
+            &autoencoder,
             &variables,
             &training_rows,
             &settings.training,
@@ -72,9 +73,8 @@ impl Outcome {
 
         // Scored in the wider type from the parameters as a file would hold them.
         let dtype = scoring_type(device);
-        let values = variables.snapshot()?.into_iter().collect();
-        let values: std::collections::HashMap<String, Tensor> = values;
-        let vb = VarBuilder::from_tensors(values, dtype, device);
+        let tensors = autoencoder.tensors().into_iter();
+        let vb = VarBuilder::from_tensors(tensors.collect(), dtype, device);
         let autoencoder = DenoisingAutoencoder::new(&config, &vb)?;
         let estimators: Vec<(&'static str, Box<dyn FittedEstimator>)> = vec![
             (

@@ -92,8 +92,16 @@ impl SeedData {
 }
 
 impl SeedData {
-    /// Whether the rows can be split and standardized, without making anything else of them.
-    pub(crate) fn check(samples: &Samples, seed: u64) -> CommandResult<()> {
+    /// Whether the rows can be split and standardized for every seed, without making anything else of
+    /// them; `source` is what they are called if they cannot.
+    pub(crate) fn check_all(samples: &Samples, seeds: &[u64], source: &str) -> CommandResult<()> {
+        seeds.iter().try_for_each(|&seed| {
+            Self::check(samples, seed)
+                .map_err(|failure| failure.context(format!("{source}, seed {seed}")))
+        })
+    }
+
+    fn check(samples: &Samples, seed: u64) -> CommandResult<()> {
         let (split, training_rows, standardization) = split_and_fit(samples, seed)?;
         check_scores(&training_rows, &split.train, &standardization)?;
         for rows in [&split.validation, &split.test] {

@@ -6,24 +6,9 @@ use emma_models::Metric;
 
 use super::data::UNCORRUPTED;
 use super::results::{ByCondition, Results};
-use super::settings::{HTRU2, SIMULATED};
+use super::settings::SIMULATED;
 use crate::experiment::over_seeds::OverSeeds;
-use crate::text::{align, thousands};
-
-/// The line that says what the figures are made of; printed first.
-pub(crate) fn headline(results_data: &super::settings::DataSettings, n_seeds: usize) -> String {
-    let name = match results_data.source.as_str() {
-        HTRU2 => "HTRU2",
-        SIMULATED => "a SIMULATED survey, NOT on HTRU2",
-        path => path,
-    };
-    let seeds = if n_seeds == 1 { "seed" } else { "seeds" };
-    format!(
-        "experiment3 on {name}: {} candidates, {} pulsars; {n_seeds} {seeds}",
-        thousands(results_data.rows),
-        thousands(results_data.positives)
-    )
-}
+use crate::text::align;
 
 /// A measure of every model by condition, and how EMMA compares, as text.
 pub(crate) fn table(results: &Results, metric: Metric) -> String {

@@ -1,0 +1,70 @@
+//! `emma experiment2`.
+
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::args::{Experiment2Args, GlobalArgs};
+use crate::experiment::data::{headline, read_data};
+use crate::experiment::folder::{RESULTS_FILE, prepare};
+use crate::experiment::threads::pool;
+use crate::experiment2::results::Results;
+use crate::experiment2::settings::Settings;
+use crate::experiment2::{run, table};
+use crate::experiment3::data::SeedData;
+use crate::failure::CommandResult;
+use crate::progress::Progress;
+use crate::{files, folders};
+
+/// Folder of what each seed found.
+const SEEDS_FOLDER: &str = "seeds";
+
+pub(crate) fn run(args: &Experiment2Args, global: &GlobalArgs) -> CommandResult<()> {
+    let device = global.device.open()?;
+    let seeds = args.run.seeds()?;
+    let (candidates, data) = read_data(&args.data, args.data_dir.as_deref(), global)?;
+    let settings = Settings::new(data, seeds);
+    let folder = folders::results_folder(args.run.out.as_deref(), &settings.experiment);
+    SeedData::check_all(&candidates.samples, &settings.seeds, &settings.data.source)?;
+    if !args.run.json {
+        // A reader that goes away now still gets the folder filled.
+        let _ = files::print(&headline(
+            "experiment2",
+            &settings.data,
+            settings.seeds.len(),
+        ));
+    }
+    let finished: Option<Results> = prepare(&folder, &settings, &[SEEDS_FOLDER], args.run.fresh)?;
+    let results = if let Some(finished) = finished {
+        finished
+    } else {
+        let steps = run::steps(&settings, &candidates.samples) * settings.seeds.len() as u64;
+        let progress = Progress::steps(steps, "estimators", global.quiet);
+        let run_seed = |&seed: &u64| {
+            let (samples, seeds_folder) = (&candidates.samples, folder.join(SEEDS_FOLDER));
+            let outcome = run::run(&settings, samples, seed, &seeds_folder, &device, &progress)?;
+            if !std::io::stderr().is_terminal() {
+                progress.note(&format!("seed {seed} done"));
+            }
+            Ok(outcome)
+        };
+        let outcomes: CommandResult<Vec<_>> =
+            pool(global, &device)?.install(|| settings.seeds.par_iter().map(run_seed).collect());
+        progress.finish();
+        let results = Results::new(settings.clone(), &outcomes?);
+        files::write_json(&folder.join(RESULTS_FILE), &results)?;
+        results
+    };
+    if args.run.json {
+        let mut text =
+            serde_json::to_string_pretty(&results).context("cannot print the results")?;
+        text.push('\n');
+        return files::print(&text);
+    }
+    files::print(&format!(
+        "{}\nResults: {}\n",
+        table::table(&results),
+        folder.join(RESULTS_FILE).display()
+    ))
+}
