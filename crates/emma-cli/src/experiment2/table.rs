@@ -9,8 +9,8 @@ use crate::text::align;
 /// The figures of every estimator by mode and corruption, as text.
 pub(crate) fn table(results: &Results) -> String {
     let mut text = String::from(
-        "AUC of telling clean test rows from the same rows corrupted, mean over seeds; the largest half-width \
-         of a 95 % interval\nstands below each column. 0.5 is guessing.\n",
+        "AUC of telling clean test rows from the same rows corrupted, mean over seeds. 0.5 is guessing. Below \
+         each column stands\nthe largest half-width of a 95 % interval in it.\n",
     );
     for mode in &results.data.modes {
         let Some(estimators) = results.modes.get(mode) else {
@@ -58,7 +58,7 @@ pub(crate) fn table(results: &Results) -> String {
     let _ = writeln!(
         text,
         "\nOut of distribution: fitted to pulsars alone, telling other candidates from pulsars. A missing mode \
-         is zeros, the\nmean, and so has little energy: a mask must close it."
+         is zeros, the\nmean of the training rows. Swapped rows are the clean ones in another order.\n"
     );
     text
 }
