@@ -9,6 +9,8 @@ use common::Place;
 fn help_of_the_program_and_of_every_command() {
     let place = Place::new();
     insta::assert_snapshot!("emma", place.succeed("--help"));
+    insta::assert_snapshot!("experiment1", place.succeed("experiment1 --help"));
+    insta::assert_snapshot!("experiment2", place.succeed("experiment2 --help"));
     insta::assert_snapshot!("experiment3", place.succeed("experiment3 --help"));
     insta::assert_snapshot!("score", place.succeed("score --help"));
     insta::assert_snapshot!("inspect", place.succeed("inspect --help"));

@@ -2,6 +2,7 @@
 
 pub(crate) mod data;
 pub(crate) mod energy_auc;
+pub(crate) mod estimators;
 pub(crate) mod folder;
 pub(crate) mod over_seeds;
 pub(crate) mod threads;

@@ -6,10 +6,7 @@ use std::time::Instant;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use emma_data::{Manifold, generator};
-use emma_energy::{
-    AutoencoderConfig, DenoisingAutoencoder, FittedEstimator, PotentialEnergy, ReconstructionError,
-    SeededVarMap, energies, train_autoencoder, transfer,
-};
+use emma_energy::{DenoisingAutoencoder, FittedEstimator, energies, in_type, transfer};
 use emma_models::scoring_type;
 use ndarray::Array2;
 
@@ -17,6 +14,7 @@ use super::measures::{Measures, alignment, sink_depth};
 use super::plane::{Point, curve, mesh, rays, rows};
 use super::settings::Settings;
 use crate::experiment::energy_auc::auc_of_energies;
+use crate::experiment::estimators::{EstimatorKind, autoencoder};
 use crate::failure::CommandResult;
 
 /// Points a side of the mesh that measures are taken on.
@@ -37,7 +35,7 @@ pub(crate) struct Outcome {
     /// The points learned from.
     pub(crate) samples: Array2<f32>,
     /// The fitted estimators, in the type that scores.
-    pub(crate) estimators: Vec<(&'static str, Box<dyn FittedEstimator>)>,
+    pub(crate) estimators: Vec<(EstimatorKind, Box<dyn FittedEstimator>)>,
     pub(crate) autoencoder: DenoisingAutoencoder,
     pub(crate) dtype: DType,
 }
@@ -55,37 +53,23 @@ impl Outcome {
         let samples = manifold.sample(settings.n_samples, None, &mut stream("samples"))?;
         let training_rows =
             Tensor::from_iter(samples.iter().copied(), device)?.reshape((settings.n_samples, 2))?;
-        let variables = SeededVarMap::new(stream("first values"));
-        let config = AutoencoderConfig {
-            n_features: 2,
-            n_hidden: settings.n_hidden,
-        };
-        let vb = variables.var_builder(DType::F32, device);
-        let autoencoder = DenoisingAutoencoder::new(&config, &vb)?;
-        train_autoencoder(
-            &autoencoder,
-            &variables,
-            &training_rows,
-            &settings.training,
-            &mut stream("training"),
-        )?;
-        let seconds = start.elapsed().as_secs_f64();
-
-        // Scored in the wider type from the parameters as a file would hold them.
+        // Scored in the wider type from the parameters as a file would hold them. Kinds that share an
+        // autoencoder share its stream, and so its bits.
         let dtype = scoring_type(device);
+        let setup = &settings.autoencoder;
+        let autoencoder = autoencoder(&training_rows, setup, &mut stream("estimator"))?;
         let tensors = autoencoder.tensors().into_iter();
         let vb = VarBuilder::from_tensors(tensors.collect(), dtype, device);
-        let autoencoder = DenoisingAutoencoder::new(&config, &vb)?;
-        let estimators: Vec<(&'static str, Box<dyn FittedEstimator>)> = vec![
-            (
-                "potential_energy",
-                Box::new(PotentialEnergy(autoencoder.clone())),
-            ),
-            (
-                "reconstruction_error",
-                Box::new(ReconstructionError(autoencoder.clone())),
-            ),
-        ];
+        let autoencoder = DenoisingAutoencoder::new(&autoencoder.config(), &vb)?;
+        let estimators = settings
+            .estimators
+            .iter()
+            .map(|&kind| {
+                let fitted = kind.fit(&training_rows, setup, &mut stream("estimator"))?;
+                Ok((kind, in_type(&*fitted, dtype, device)?))
+            })
+            .collect::<CommandResult<Vec<_>>>()?;
+        let seconds = start.elapsed().as_secs_f64();
         let mut outcome = Self {
             field_alignment: 0.,
             measures: BTreeMap::new(),
@@ -121,7 +105,7 @@ impl Outcome {
             Manifold::Circle => Some(rays(self.source(device)?, 72, 60)),
             Manifold::Wave => None,
         };
-        for (name, estimator) in &self.estimators {
+        for (kind, estimator) in &self.estimators {
             let energies = |points: &[Point]| -> CommandResult<Vec<f64>> {
                 Ok(energies(&**estimator, &rows(points, self.dtype, device)?)?)
             };
@@ -140,7 +124,7 @@ impl Outcome {
                 negative: negative as f64 / clean.len() as f64,
                 false_sink,
             };
-            self.measures.insert((*name).to_owned(), measures);
+            self.measures.insert(kind.name().to_owned(), measures);
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 use emma_energy::AutoencoderTraining;
 use serde::{Deserialize, Serialize};
 
+use crate::experiment::estimators::{AutoencoderSetup, EstimatorKind};
+
 /// Everything that can change a figure. Threads, devices and folders are not among it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Settings {
@@ -13,9 +15,9 @@ pub(crate) struct Settings {
     pub(crate) seeds: Vec<u64>,
     /// Points drawn from a manifold to learn from.
     pub(crate) n_samples: usize,
-    /// Hidden units of the autoencoder.
-    pub(crate) n_hidden: usize,
-    pub(crate) training: AutoencoderTraining,
+    /// The thesis's autoencoder, section 4.3.
+    pub(crate) autoencoder: AutoencoderSetup,
+    pub(crate) estimators: Vec<EstimatorKind>,
     /// Half the side of the square that energies and fields are looked at on.
     pub(crate) half_width: f64,
 }
@@ -29,13 +31,19 @@ impl Settings {
             version: env!("CARGO_PKG_VERSION").into(),
             seeds,
             n_samples: 40_000,
-            n_hidden: 8,
-            training: AutoencoderTraining {
-                n_epochs: 25,
-                batch_size: 100,
-                learning_rate: 1e-3,
-                noise_std: 0.008,
+            autoencoder: AutoencoderSetup {
+                n_hidden: 8,
+                training: AutoencoderTraining {
+                    n_epochs: 25,
+                    batch_size: 100,
+                    learning_rate: 1e-3,
+                    noise_std: 0.008,
+                },
             },
+            estimators: vec![
+                EstimatorKind::PotentialEnergy,
+                EstimatorKind::ReconstructionError,
+            ],
             half_width: 4.,
         }
     }

@@ -1,6 +1,5 @@
 //! Experiment 2 of the thesis (section 6.3): energies of modes, clean, noisy, foreign and missing.
 
-pub(crate) mod estimators;
 pub(crate) mod outcome;
 pub(crate) mod results;
 pub(crate) mod run;

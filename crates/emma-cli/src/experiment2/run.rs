@@ -14,10 +14,10 @@ use emma_energy::{FittedEstimator, energies, in_type, transfer};
 use emma_models::scoring_type;
 use ndarray::{Array2, Axis};
 
-use super::estimators::EstimatorKind;
 use super::outcome::{EstimatorOutcome, Examples, SeedOutcome, Spread};
 use super::settings::{NOISE, Settings};
 use crate::experiment::energy_auc::auc_of_energies;
+use crate::experiment::estimators::EstimatorKind;
 use crate::failure::CommandResult;
 use crate::files;
 use crate::progress::Progress;
@@ -154,7 +154,8 @@ impl Look<'_> {
         let rows = rows.to_device(self.device)?;
         // Kinds that share an autoencoder share its stream, and so its bits.
         let stream = format!("{} estimator, {which} rows", self.mode);
-        let fitted = kind.fit(&rows, &mut generator(self.seed, &stream))?;
+        let rng = &mut generator(self.seed, &stream);
+        let fitted = kind.fit(&rows, &self.settings.autoencoder, rng)?;
         Ok(in_type(&*fitted, scoring_type(self.device), self.device)?)
     }
 

@@ -21,6 +21,13 @@ pub(crate) enum EstimatorKind {
     ReconstructionError,
 }
 
+/// Sizes and training of the thesis's autoencoder, which its experiments choose differently.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AutoencoderSetup {
+    pub(crate) n_hidden: usize,
+    pub(crate) training: AutoencoderTraining,
+}
+
 impl EstimatorKind {
     pub(crate) const ALL: [Self; 2] = [Self::PotentialEnergy, Self::ReconstructionError];
 
@@ -52,25 +59,31 @@ impl EstimatorKind {
     pub(crate) fn fit(
         self,
         rows: &Tensor,
+        setup: &AutoencoderSetup,
         rng: &mut Generator,
     ) -> CommandResult<Box<dyn FittedEstimator>> {
         Ok(match self {
-            Self::PotentialEnergy => Box::new(PotentialEnergy(autoencoder(rows, rng)?)),
-            Self::ReconstructionError => Box::new(ReconstructionError(autoencoder(rows, rng)?)),
+            Self::PotentialEnergy => Box::new(PotentialEnergy(autoencoder(rows, setup, rng)?)),
+            Self::ReconstructionError => {
+                Box::new(ReconstructionError(autoencoder(rows, setup, rng)?))
+            }
         })
     }
 }
 
-/// The thesis's autoencoder, section 6.3.
-fn autoencoder(rows: &Tensor, rng: &mut Generator) -> CommandResult<DenoisingAutoencoder> {
+/// The thesis's autoencoder, fitted.
+pub(crate) fn autoencoder(
+    rows: &Tensor,
+    setup: &AutoencoderSetup,
+    rng: &mut Generator,
+) -> CommandResult<DenoisingAutoencoder> {
     let variables = SeededVarMap::new(Generator::from_rng(rng));
     let config = AutoencoderConfig {
         n_features: rows.dim(1)?,
-        ..AutoencoderConfig::default()
+        n_hidden: setup.n_hidden,
     };
     let vb = variables.var_builder(DType::F32, rows.device());
     let autoencoder = DenoisingAutoencoder::new(&config, &vb)?;
-    let training = AutoencoderTraining::default();
-    train_autoencoder(&autoencoder, &variables, rows, &training, rng)?;
+    train_autoencoder(&autoencoder, &variables, rows, &setup.training, rng)?;
     Ok(autoencoder)
 }
