@@ -28,6 +28,26 @@ pub enum Error {
         /// What the rows were needed for.
         purpose: &'static str,
     },
+    /// More rows were needed than came.
+    #[error("expected at least {needed} rows for {purpose}, got {found}")]
+    TooFewRows {
+        /// Fewest rows that will do.
+        needed: usize,
+        /// What the rows were needed for.
+        purpose: &'static str,
+        /// Rows that came.
+        found: usize,
+    },
+    /// A feature of a row to fit is NaN, infinite or beyond what 32 bits hold.
+    #[error("expected finite 32-bit rows, got {value} in row {row}, feature {feature}")]
+    NonFiniteRow {
+        /// Zero-based row of the tensor.
+        row: usize,
+        /// Zero-based feature.
+        feature: usize,
+        /// The value found there.
+        value: f64,
+    },
     /// An energy is NaN or infinite.
     #[error("expected finite energies, got {value} in row {row}")]
     NonFiniteEnergy {
@@ -64,6 +84,17 @@ pub enum Error {
 
 /// Result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Accepts rows `[n, n_features]`.
+pub(crate) fn check_features(rows: &candle_core::Tensor, n_features: usize) -> Result<()> {
+    if rows.rank() == 2 && rows.dims()[1] == n_features {
+        return Ok(());
+    }
+    Err(Error::FeatureCount {
+        expected: n_features,
+        found: rows.dims().to_vec(),
+    })
+}
 
 /// Accepts `value` if `valid`, else says which setting is out of which range.
 pub(crate) fn check_setting(

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::autoencoder::{AutoencoderConfig, DenoisingAutoencoder};
 use crate::error::Result;
 use crate::estimator::FittedEstimator;
+use crate::gaussian_mixture::{GaussianMixture, GaussianMixtureConfig};
+use crate::mahalanobis::{Mahalanobis, MahalanobisConfig};
+use crate::nearest_neighbors::{NearestNeighbors, NearestNeighborsConfig};
 use crate::potential_energy::{PotentialEnergy, ReconstructionError};
 use crate::transfer::transfer;
 
@@ -21,6 +24,12 @@ pub enum EstimatorConfig {
     PotentialEnergy(AutoencoderConfig),
     /// [`ReconstructionError`] of the same autoencoder.
     ReconstructionError(AutoencoderConfig),
+    /// [`GaussianMixture`], a density.
+    GaussianMixture(GaussianMixtureConfig),
+    /// [`Mahalanobis`], the distance from the mean.
+    Mahalanobis(MahalanobisConfig),
+    /// [`NearestNeighbors`], the distance from the nearest clean rows.
+    NearestNeighbors(NearestNeighborsConfig),
 }
 
 impl EstimatorConfig {
@@ -37,6 +46,9 @@ impl EstimatorConfig {
             Self::ReconstructionError(config) => {
                 Box::new(ReconstructionError(DenoisingAutoencoder::new(config, vb)?))
             }
+            Self::GaussianMixture(config) => Box::new(GaussianMixture::new(config, vb)?),
+            Self::Mahalanobis(config) => Box::new(Mahalanobis::new(config, vb)?),
+            Self::NearestNeighbors(config) => Box::new(NearestNeighbors::new(config, vb)?),
         })
     }
 }

@@ -15,6 +15,7 @@
 //!    safe at any magnitude.
 //! 4. [`EnergyEstimator`] is what the rest of EMMA sees of it. Anything that scores rows can stand in
 //!    for [`PotentialEnergy`]; a [`Calibration`] behind it puts energies on another scale.
+//!    [`GaussianMixture`], [`Mahalanobis`] and [`NearestNeighbors`] are fitted without training.
 //! 5. [`lowest_energy`] is the shift of section 5.3 that makes energies positive.
 //!
 //! ```
@@ -35,10 +36,14 @@
 
 pub mod autoencoder;
 pub mod calibration;
+mod covariance;
 pub mod error;
 pub mod estimator;
 pub mod estimator_config;
 pub mod estimator_file;
+pub mod gaussian_mixture;
+pub mod mahalanobis;
+pub mod nearest_neighbors;
 pub mod optimization;
 pub mod potential_energy;
 pub mod row_affine;
@@ -46,6 +51,7 @@ pub mod seeded_var_map;
 pub mod softplus;
 pub mod tensor_file;
 pub mod training;
+mod training_rows;
 pub mod transfer;
 
 pub use autoencoder::{AutoencoderConfig, DenoisingAutoencoder};
@@ -57,6 +63,11 @@ pub use error::{Error, Result};
 pub use estimator::{EnergyEstimator, FittedEstimator, energies, lowest_energy};
 pub use estimator_config::{EstimatorConfig, in_type};
 pub use estimator_file::{estimator_to_bytes, load_estimator, save_estimator};
+pub use gaussian_mixture::{
+    ComponentChoice, GaussianMixture, GaussianMixtureConfig, GaussianMixtureFit,
+};
+pub use mahalanobis::{Mahalanobis, MahalanobisConfig, MahalanobisFit};
+pub use nearest_neighbors::{NearestNeighbors, NearestNeighborsConfig, NearestNeighborsFit};
 pub use potential_energy::{PotentialEnergy, ReconstructionError, potential_energy};
 pub use row_affine::row_affine;
 pub use seeded_var_map::SeededVarMap;

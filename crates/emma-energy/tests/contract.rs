@@ -5,9 +5,10 @@
 
 use candle_core::{DType, Device, Tensor};
 use emma_energy::{
-    AutoencoderConfig, AutoencoderTraining, DenoisingAutoencoder, EnergyEstimator, FittedEstimator,
-    PotentialEnergy, ReconstructionError, Result, SeededVarMap, in_type, load_estimator,
-    save_estimator, train_autoencoder,
+    AutoencoderConfig, AutoencoderTraining, ComponentChoice, DenoisingAutoencoder, EnergyEstimator,
+    FittedEstimator, GaussianMixture, GaussianMixtureFit, Mahalanobis, MahalanobisFit,
+    NearestNeighbors, NearestNeighborsFit, PotentialEnergy, ReconstructionError, Result,
+    SeededVarMap, in_type, load_estimator, save_estimator, train_autoencoder,
 };
 use emma_testkit::tolerance::{assert_close, values};
 use emma_testkit::{devices, has_type};
@@ -45,6 +46,9 @@ fn estimators(rows: &Tensor, seed: u64) -> Vec<(&'static str, Box<dyn FittedEsti
             "reconstruction_error",
             Box::new(ReconstructionError(autoencoder)),
         ),
+        ("gaussian_mixture", Box::new(gaussian_mixture(rows, seed))),
+        ("mahalanobis", Box::new(mahalanobis(rows, seed))),
+        ("nearest_neighbors", Box::new(nearest_neighbors(rows, seed))),
     ]
 }
 
@@ -64,6 +68,31 @@ fn autoencoder(rows: &Tensor, seed: u64) -> Result<DenoisingAutoencoder> {
     let rng = &mut emma_testkit::rng(seed + 1);
     train_autoencoder(&autoencoder, &variables, rows, &training, rng)?;
     Ok(autoencoder)
+}
+
+fn gaussian_mixture(rows: &Tensor, seed: u64) -> GaussianMixture {
+    let fit = GaussianMixtureFit {
+        components: ComponentChoice::LowestBic {
+            at_least: 2,
+            at_most: 4,
+        },
+        ..GaussianMixtureFit::default()
+    };
+    fit.fit(rows, &mut emma_testkit::rng(seed)).unwrap()
+}
+
+fn mahalanobis(rows: &Tensor, seed: u64) -> Mahalanobis {
+    let rng = &mut emma_testkit::rng(seed);
+    MahalanobisFit::default().fit(rows, rng).unwrap()
+}
+
+/// Fewer rows are stored than come, so that the generator is asked.
+fn nearest_neighbors(rows: &Tensor, seed: u64) -> NearestNeighbors {
+    let fit = NearestNeighborsFit {
+        max_rows: 50,
+        ..NearestNeighborsFit::default()
+    };
+    fit.fit(rows, &mut emma_testkit::rng(seed)).unwrap()
 }
 
 fn bits(energies: &Tensor) -> Vec<u64> {

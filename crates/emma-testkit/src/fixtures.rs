@@ -112,3 +112,58 @@ pub struct BootstrapCase {
 pub fn metrics() -> MetricFixtures {
     serde_json::from_str(include_str!("../fixtures/metrics.json")).expect("metrics.json is valid")
 }
+
+/// All cases of `gaussian_mixtures.json`.
+#[derive(Debug, Deserialize)]
+pub struct GaussianMixtureFixtures {
+    /// Mixtures set by hand.
+    pub scoring: Vec<MixtureScoringCase>,
+    /// Fits from a given start.
+    pub expectation_maximization: Vec<ExpectationMaximizationCase>,
+}
+
+/// One mixture and its densities.
+#[derive(Debug, Deserialize)]
+#[allow(missing_docs)] // Named as in the generator.
+pub struct MixtureScoringCase {
+    pub name: String,
+    pub log_weights: Vec<f64>,
+    pub means: Vec<Vec<f64>>,
+    pub precision_cholesky: Vec<Vec<Vec<f64>>>,
+    pub rows: Vec<Vec<f64>>,
+    pub log_likelihood: Vec<f64>,
+    pub responsibilities: Vec<Vec<f64>>,
+    pub bic: f64,
+}
+
+/// A fit of so many iterations.
+#[derive(Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct ExpectationMaximizationCase {
+    pub name: String,
+    pub rows: Vec<Vec<f64>>,
+    pub start: MixtureMoments,
+    pub covariance_floor: f64,
+    pub n_iterations: usize,
+    pub end: MixtureMoments,
+    pub mean_log_likelihood: f64,
+    pub bic: f64,
+}
+
+/// Weights, means and covariances of all components.
+#[derive(Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct MixtureMoments {
+    pub weights: Vec<f64>,
+    pub means: Vec<Vec<f64>>,
+    pub covariances: Vec<Vec<Vec<f64>>>,
+}
+
+/// Reads the cases of `gaussian_mixtures.json`.
+///
+/// # Panics
+/// If the file in the repository is broken.
+pub fn gaussian_mixtures() -> GaussianMixtureFixtures {
+    serde_json::from_str(include_str!("../fixtures/gaussian_mixtures.json"))
+        .expect("gaussian_mixtures.json is valid")
+}

@@ -3,8 +3,9 @@
 use candle_core::{DType, Tensor};
 use emma_data::Generator;
 use emma_energy::{
-    AutoencoderConfig, AutoencoderTraining, DenoisingAutoencoder, FittedEstimator, PotentialEnergy,
-    ReconstructionError, SeededVarMap, train_autoencoder,
+    AutoencoderConfig, AutoencoderTraining, DenoisingAutoencoder, FittedEstimator,
+    GaussianMixtureFit, MahalanobisFit, NearestNeighborsFit, PotentialEnergy, ReconstructionError,
+    SeededVarMap, train_autoencoder,
 };
 use rand::SeedableRng;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,12 @@ pub(crate) enum EstimatorKind {
     PotentialEnergy,
     /// The same autoencoder's other estimator.
     ReconstructionError,
+    /// Ten components.
+    GaussianMixture,
+    /// One component.
+    Mahalanobis,
+    /// The mean distance of five.
+    NearestNeighbors,
 }
 
 /// Sizes and training of the thesis's autoencoder, which its experiments choose differently.
@@ -29,13 +36,22 @@ pub(crate) struct AutoencoderSetup {
 }
 
 impl EstimatorKind {
-    pub(crate) const ALL: [Self; 2] = [Self::PotentialEnergy, Self::ReconstructionError];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::PotentialEnergy,
+        Self::ReconstructionError,
+        Self::GaussianMixture,
+        Self::Mahalanobis,
+        Self::NearestNeighbors,
+    ];
 
     /// Name in files.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::PotentialEnergy => "potential_energy",
             Self::ReconstructionError => "reconstruction_error",
+            Self::GaussianMixture => "gaussian_mixture",
+            Self::Mahalanobis => "mahalanobis",
+            Self::NearestNeighbors => "nearest_neighbors",
         }
     }
 
@@ -44,6 +60,9 @@ impl EstimatorKind {
         match self {
             Self::PotentialEnergy => "potential",
             Self::ReconstructionError => "reconstruction",
+            Self::GaussianMixture => "mixture",
+            Self::Mahalanobis => "Mahalanobis",
+            Self::NearestNeighbors => "neighbors",
         }
     }
 
@@ -51,7 +70,9 @@ impl EstimatorKind {
     pub(crate) fn independent_study(self) -> Option<(f64, f64)> {
         match self {
             Self::PotentialEnergy => Some((0.83, 0.91)),
-            Self::ReconstructionError => None,
+            Self::GaussianMixture => Some((0.97, 0.998)),
+            Self::NearestNeighbors => Some((0.95, 0.995)),
+            Self::ReconstructionError | Self::Mahalanobis => None,
         }
     }
 

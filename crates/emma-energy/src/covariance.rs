@@ -1,0 +1,154 @@
+//! Covariances and the triangular factors of their inverses.
+
+/// Share of a feature's variance below which what the features before it leave unexplained is
+/// rounding and no variance.
+const SMALLEST_PIVOT: f64 = 1e-12;
+
+/// Factors by which variances grow, one after the other, until a covariance is positive definite.
+const RIDGES: [f64; 6] = [0., 1e-10, 1e-8, 1e-6, 1e-4, 1e-2];
+
+/// Lower triangular `P` with a positive diagonal and `Pᵀ P = Σ⁻¹`, so that `|P (x − μ)|²` is the
+/// squared Mahalanobis distance. It is the inverse of the Cholesky factor of `Σ`.
+///
+/// A covariance that rounding has made singular gets its variances multiplied by `1 + 1e-10`, or by
+/// as much more as it needs; if nothing helps, its correlations count as zero. Positive finite
+/// variances always give finite numbers.
+///
+/// # Shapes
+/// - `covariance`: `[L, L]`, row-major; only its lower triangle is read
+/// - returns `[L, L]`
+pub(crate) fn precision_cholesky(covariance: &[f64], n_features: usize) -> Vec<f64> {
+    let n = n_features;
+    let cholesky = RIDGES
+        .iter()
+        .find_map(|ridge| cholesky(covariance, n, 1. + ridge));
+    if let Some(cholesky) = cholesky {
+        return triangular_inverse(&cholesky, n);
+    }
+    let mut factor = vec![0.; n * n];
+    for i in 0..n {
+        factor[i * n + i] = 1. / covariance[i * n + i].sqrt();
+    }
+    factor
+}
+
+/// Cholesky factor `C`, lower triangular with `C Cᵀ = Σ`, of the covariance with its variances
+/// multiplied; nothing if a pivot is too small.
+fn cholesky(covariance: &[f64], n: usize, growth: f64) -> Option<Vec<f64>> {
+    let mut factor = vec![0.; n * n];
+    for i in 0..n {
+        for j in 0..=i {
+            let products: f64 = (0..j).map(|k| factor[i * n + k] * factor[j * n + k]).sum();
+            if i > j {
+                factor[i * n + j] = (covariance[i * n + j] - products) / factor[j * n + j];
+                continue;
+            }
+            let variance = covariance[i * n + i] * growth;
+            let pivot = variance - products;
+            // Written so that NaN fails.
+            if !(pivot > SMALLEST_PIVOT * variance && pivot.is_finite()) {
+                return None;
+            }
+            factor[i * n + i] = pivot.sqrt();
+        }
+    }
+    Some(factor)
+}
+
+/// Inverse of a lower triangular matrix, lower triangular itself.
+pub(crate) fn triangular_inverse(triangle: &[f64], n: usize) -> Vec<f64> {
+    let mut inverse = vec![0.; n * n];
+    for j in 0..n {
+        inverse[j * n + j] = 1. / triangle[j * n + j];
+        for i in j + 1..n {
+            let products: f64 = (j..i)
+                .map(|k| triangle[i * n + k] * inverse[k * n + j])
+                .sum();
+            inverse[i * n + j] = -products / triangle[i * n + i];
+        }
+    }
+    inverse
+}
+
+/// `C Cᵀ` of a lower triangular matrix.
+pub(crate) fn times_own_transpose(triangle: &[f64], n: usize) -> Vec<f64> {
+    let mut product = vec![0.; n * n];
+    for i in 0..n {
+        for j in 0..n {
+            product[i * n + j] = (0..=i.min(j))
+                .map(|k| triangle[i * n + k] * triangle[j * n + k])
+                .sum();
+        }
+    }
+    product
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use emma_testkit::tolerance::assert_close;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_small_case_worked_by_hand() {
+        // C = [[2, 0], [1, 3]].
+        let factor = precision_cholesky(&[4., 2., 2., 10.], 2);
+        assert_close("P", &factor, &[0.5, 0., -1. / 6., 1. / 3.], 1e-15, 0.);
+        let covariance = times_own_transpose(&[2., 0., 1., 3.], 2);
+        assert_close("covariance", &covariance, &[4., 2., 2., 10.], 0., 0.);
+    }
+
+    /// The correlations of which rounding leaves nothing to invert.
+    #[test]
+    fn singular_covariances_have_finite_factors() {
+        for scale in [1e-12, 1., 1e30, 1e76] {
+            for covariance in [
+                vec![1.; 9],
+                vec![1., -1., 0., -1., 1., 0., 0., 0., 1e-9],
+                // No covariance at all: beyond what its variances allow.
+                vec![1., 5., 5., 5., 1., 5., 5., 5., 1.],
+            ] {
+                let covariance: Vec<f64> = covariance.iter().map(|value| value * scale).collect();
+                let factor = precision_cholesky(&covariance, 3);
+                for (position, &value) in factor.iter().enumerate() {
+                    // At most 1 / sqrt(the least pivot) of the variable's own scale.
+                    let limit = 1e6 / (1e-9 * scale).sqrt();
+                    assert!(value.abs() < limit, "{scale}: {position} {value}");
+                }
+                for i in 0..3 {
+                    assert!(factor[i * 4] > 0., "{scale}: {factor:?}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_factor_whitens_its_covariance(n in 1usize..7, seed: u64) {
+            let mut rng = emma_testkit::rng(seed);
+            let mut root = vec![0.; n * n];
+            for i in 0..n {
+                for j in 0..=i {
+                    root[i * n + j] = rand::Rng::random_range(&mut rng, -1f64..1.);
+                }
+                root[i * n + i] += 2.;
+            }
+            let covariance = times_own_transpose(&root, n);
+            let factor = precision_cholesky(&covariance, n);
+            // P Σ Pᵀ = (P C)(P C)ᵀ is the identity.
+            let mut whitened = vec![0.; n * n];
+            for i in 0..n {
+                for j in 0..n {
+                    whitened[i * n + j] = (0..n).map(|k| factor[i * n + k] * root[k * n + j]).sum();
+                    if j > i {
+                        prop_assert!(factor[i * n + j].to_bits() == 0);
+                    }
+                }
+            }
+            let mut identity = vec![0.; n * n];
+            (0..n).for_each(|i| identity[i * n + i] = 1.);
+            // The condition of roots with a diagonal of 1 to 3 stays below 1e4.
+            assert_close("P C", &whitened, &identity, 0., 1e-11);
+        }
+    }
+}
