@@ -88,6 +88,9 @@ impl EstimatorKind {
             Self::ReconstructionError => {
                 Box::new(ReconstructionError(autoencoder(rows, setup, rng)?))
             }
+            Self::GaussianMixture => Box::new(GaussianMixtureFit::default().fit(rows, rng)?),
+            Self::Mahalanobis => Box::new(MahalanobisFit::default().fit(rows, rng)?),
+            Self::NearestNeighbors => Box::new(NearestNeighborsFit::default().fit(rows, rng)?),
         })
     }
 }
