@@ -17,6 +17,8 @@ usage: cargo xtask <command> [options]
   experiment3 [options]  build emma in release and run the thesis's experiment 3;
                          options are emma's own: cargo xtask experiment3 --help;
                          --device cuda, cuda:N or metal builds it with that feature
+  merge DIR... --out DIR puts the results folders of experiment3's shards together;
+                         options are emma's own: cargo xtask merge --help
   ci                     all checks, cheapest first: format, clippy, docs, tests
   bench [options]        the benchmarks of all crates; options are cargo bench's
   docs                   the API documentation of all crates
@@ -28,7 +30,8 @@ fn main() -> ExitCode {
     let command = arguments.next().unwrap_or_default();
     let rest: Vec<OsString> = arguments.collect();
     let result = match command.to_str() {
-        Some("experiment3") => experiment::run("experiment3", &rest),
+        Some("experiment3") => experiment::run(&["experiment3"], &rest),
+        Some("merge") => experiment::run(&["experiment3", "merge"], &rest),
         Some("ci") => no_options("ci", &rest).and_then(|()| succeed(ci::run())),
         Some("bench") => succeed(run(cargo().args(["bench", "--workspace"]).args(&rest))),
         Some("docs") => no_options("docs", &rest).and_then(|()| succeed(run(&mut docs()))),

@@ -4,5 +4,6 @@ pub(crate) mod compare;
 pub(crate) mod data;
 pub(crate) mod experiment3;
 pub(crate) mod inspect;
+pub(crate) mod merge;
 pub(crate) mod score;
 pub(crate) mod simulate;

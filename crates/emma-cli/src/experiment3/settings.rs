@@ -4,7 +4,11 @@ use emma_attention::Regularizers;
 use emma_energy::AutoencoderTraining;
 use emma_models::{ThresholdRule, TrainingConfig};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::grid::{Candidate, Grid, GridName};
+use super::shard::Shard;
+use crate::failure::CommandResult;
 
 /// Source of data: HTRU2, told by its digest.
 pub(crate) const HTRU2: &str = "htru2";
@@ -48,11 +52,18 @@ pub(crate) struct Settings {
     pub(crate) training: TrainingConfig,
     /// Coldness values that `with` chooses from by validation F1.
     pub(crate) coldness: Vec<f64>,
+    /// What the regularizers are; their weights come from the grid.
     pub(crate) regularizers: Regularizers,
+    /// The other hyper-parameters that `with` chooses from.
+    #[serde(default)]
+    pub(crate) grid: Grid,
     /// Lower bound of the self-energy weights in training.
     pub(crate) minimum_self_weight: f64,
     pub(crate) threshold_rule: ThresholdRule,
     pub(crate) retrain: bool,
+    /// The share of the work that a folder is for, if not for all of it. No score depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shard: Option<Shard>,
 }
 
 impl Settings {
@@ -74,18 +85,36 @@ impl Settings {
             network_hidden: vec![8, 4],
             single_mode_hidden: vec![2],
             training: TrainingConfig::default(),
-            coldness: vec![0.01, 0.1, 1.],
+            coldness: GridName::default().coldness(),
             regularizers: Regularizers::default(),
+            grid: Grid::default(),
             minimum_self_weight: 1.,
             threshold_rule: ThresholdRule::default(),
             retrain: false,
+            shard: None,
         }
+    }
+
+    /// Takes another grid.
+    pub(crate) fn set_grid(&mut self, name: GridName) {
+        self.coldness = name.coldness();
+        self.grid = name.grid();
+    }
+
+    /// The combinations that `with` is trained with.
+    pub(crate) fn candidates(&self) -> CommandResult<Vec<Candidate>> {
+        self.grid.candidates(&self.coldness, self.regularizers)
     }
 
     /// The first setting in which an earlier run differs: its name, then, now.
     pub(crate) fn difference(&self, earlier: &Value) -> Option<(String, String, String)> {
         let now = serde_json::to_value(self).ok()?;
-        first_difference("", earlier, &now)
+        let mut earlier = earlier.clone();
+        if let Value::Object(members) = &mut earlier {
+            // Versions without a choice of grids had the one that is the default.
+            members.entry("grid").or_insert(json!(Grid::default()));
+        }
+        first_difference("", &earlier, &now)
     }
 }
 
@@ -142,5 +171,24 @@ mod tests {
             other.difference(&earlier),
             Some(("seeds".into(), "[0,1]".into(), "[0]".into()))
         );
+        let mut other = settings();
+        other.shard = Some(Shard { index: 1, of: 4 });
+        assert_eq!(
+            other.difference(&earlier),
+            Some(("shard".into(), "null".into(), "\"1/4\"".into()))
+        );
+    }
+
+    #[test]
+    fn settings_without_a_grid_had_the_default_one() {
+        let mut earlier = serde_json::to_value(settings()).unwrap();
+        earlier.as_object_mut().unwrap().remove("grid");
+        assert_eq!(settings().difference(&earlier), None);
+        let read: Settings = serde_json::from_value(earlier.clone()).unwrap();
+        assert_eq!(read, settings());
+        let mut other = settings();
+        other.set_grid(GridName::None);
+        let (name, ..) = other.difference(&earlier).unwrap();
+        assert_eq!(name, "coldness");
     }
 }
