@@ -9,7 +9,7 @@ use anyhow::Context;
 use crate::cargo;
 
 /// Runs the experiment and hands its exit code on.
-pub(crate) fn run(name: &str, options: &[OsString]) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(subcommand: &[&str], options: &[OsString]) -> anyhow::Result<ExitCode> {
     let package = ["--locked", "--release", "--package", "emma-cli"];
     let features = device_feature(options).map(|feature| ["--features", feature]);
     let features = features.as_ref().map_or(&[][..], |features| features);
@@ -20,7 +20,7 @@ pub(crate) fn run(name: &str, options: &[OsString]) -> anyhow::Result<ExitCode> 
         .args(package)
         .args(features)
         .arg("--")
-        .arg(name)
+        .args(subcommand)
         .args(options)
         .status()
         .context("cannot start cargo")?;

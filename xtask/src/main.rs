@@ -17,6 +17,8 @@ usage: cargo xtask <command> [options]
   experiment1 [options]  build emma in release and run the thesis's experiment 1, 2 or 3;
   experiment2 [options]  options are emma's own: cargo xtask experiment3 --help;
   experiment3 [options]  --device cuda, cuda:N or metal builds it with that feature
+  merge DIR... --out DIR puts the results folders of experiment3's shards together;
+                         options are emma's own: cargo xtask merge --help
   ci                     all checks, cheapest first: format, clippy, docs, tests
   bench [options]        the benchmarks of all crates; options are cargo bench's
   docs                   the API documentation of all crates
@@ -29,8 +31,9 @@ fn main() -> ExitCode {
     let rest: Vec<OsString> = arguments.collect();
     let result = match command.to_str() {
         Some(name @ ("experiment1" | "experiment2" | "experiment3")) => {
-            experiment::run(name, &rest)
+            experiment::run(&[name], &rest)
         }
+        Some("merge") => experiment::run(&["experiment3", "merge"], &rest),
         Some("ci") => no_options("ci", &rest).and_then(|()| succeed(ci::run())),
         Some("bench") => succeed(run(cargo().args(["bench", "--workspace"]).args(&rest))),
         Some("docs") => no_options("docs", &rest).and_then(|()| succeed(run(&mut docs()))),

@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use emma_models::{Metric, ThresholdRule};
 
 use crate::device::DeviceChoice;
+use crate::experiment3::grid::GridName;
+use crate::experiment3::shard::Shard;
 use crate::failure::{CommandResult, Failure};
 
 /// Predictions that stay right when a sensor lies: energy-based multi-modal attention (EMMA).
@@ -113,7 +115,10 @@ pub(crate) struct Experiment2Args {
 // Every one is a flag of its own on the command line.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Experiment3Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Experiment3Command>,
     /// HTRU2 from the data folder, downloaded if it is not there (htru2), the simulated survey
     /// (simulated), the former or else the latter (auto), or a table with HTRU2's nine columns
     #[arg(long, value_name = "htru2|simulated|auto|FILE", default_value = "auto")]
@@ -136,6 +141,9 @@ pub(crate) struct Experiment3Args {
     /// Delete an existing results folder's results and start anew
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// Hyper-parameters that EMMA's are chosen from by validation F1
+    #[arg(long, value_enum, value_name = "GRID", default_value_t)]
+    pub(crate) grid: GridName,
     /// Rule that chooses the decision threshold on validation rows
     #[arg(long, value_enum, default_value_t = ThresholdRuleArg::MaxF1)]
     pub(crate) threshold_rule: ThresholdRuleArg,
@@ -148,12 +156,50 @@ pub(crate) struct Experiment3Args {
     /// Epochs of each model
     #[arg(long, value_name = "N", default_value_t = 35, value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) epochs: usize,
+    /// Train share I of N of the models only, I from 0 to N - 1, into a results folder of its own; merge
+    /// puts them together
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["json", "metric"])]
+    pub(crate) shard: Option<Shard>,
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
+}
+
+/// How results are printed.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
     /// Measure that the table shows; results.json has all of them
     #[arg(long, value_name = "NAME", default_value_t, value_parser = metrics(), conflicts_with = "json")]
     pub(crate) metric: Metric,
     /// Print results.json instead of the table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Experiment3Command {
+    /// Put the results folders of all shards together, to the same results as without shards
+    Merge(MergeArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// Results folders of all shards, in any order
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) shards: Vec<PathBuf>,
+    /// Results folder to write
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Where the shards' table is now [default: where it was]
+    #[arg(long, value_name = "htru2|simulated|FILE")]
+    pub(crate) data: Option<String>,
+    /// Folder that holds htru2/HTRU_2.csv [default: $EMMA_DATA_DIR, else data/ in the workspace]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Delete other results in the folder to write
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
 }
 
 #[derive(Debug, Args)]

@@ -2,42 +2,14 @@
 #![allow(clippy::unwrap_used)] // In a test a panic is the report.
 
 mod common;
+#[path = "common/experiment3.rs"]
+mod experiment3;
 
 use common::Place;
+use emma_models::statistics::{holm, wilcoxon_signed_rank};
 use emma_models::{ClassificationMetrics, Metric};
+use experiment3::{FILES, SMALL, place_with_table, results, without_timing};
 use serde_json::Value;
-
-const FILES: [&str; 7] = [
-    "base.safetensors",
-    "without.safetensors",
-    "with.safetensors",
-    "alternative.safetensors",
-    "ip_only.safetensors",
-    "dm_only.safetensors",
-    "split.json",
-];
-
-fn place_with_table() -> Place {
-    let place = Place::new();
-    let table = emma_testkit::candidates::csv(600, true, &mut emma_testkit::rng(1));
-    place.write("candidates.csv", table);
-    place
-}
-
-const SMALL: &str = "experiment3 --data candidates.csv --quick --epochs 3 --quiet";
-
-fn results(place: &Place, folder: &str) -> Value {
-    serde_json::from_str(&place.read_text(&format!("{folder}/results.json"))).unwrap()
-}
-
-/// All that must not depend on when or where the program ran.
-fn without_timing(mut results: Value) -> Value {
-    results.as_object_mut().unwrap().remove("timing");
-    for model in results["models"].as_object_mut().unwrap().values_mut() {
-        model.as_object_mut().unwrap().remove("timing");
-    }
-    results
-}
 
 /// Digits masked: the last ones may differ between processors.
 fn masked(text: &str) -> String {
@@ -95,14 +67,14 @@ fn the_table_and_the_files_are_as_documented() {
         }
     }
     for difference in results["paired_differences"].as_array().unwrap() {
+        let model = &results["models"][difference["model"].as_str().unwrap()];
         let baseline = &results["models"][difference["baseline"].as_str().unwrap()];
-        let with = &results["models"]["with"];
         for metric in Metric::ALL {
             let first = |of: &Value| {
                 let figure = &of[metric.name()]["ip"]["per_seed"][0];
                 figure.as_f64().unwrap()
             };
-            assert!((first(difference) - (first(with) - first(baseline))).abs() < 1e-15);
+            assert!((first(difference) - (first(model) - first(baseline))).abs() < 1e-15);
         }
     }
     for seed in 0..2 {
@@ -341,26 +313,73 @@ fn without_new_measures(text: &str, old: &[&str]) -> String {
     serde_json::to_string_pretty(&value).unwrap()
 }
 
+/// What a version without a choice of grids and without a generalization study would have written.
+fn as_an_earlier_version_wrote(results: &str) -> String {
+    let old = without_new_measures(results, &["f1", "precision", "recall", "specificity"]);
+    let mut old: Value = serde_json::from_str(&old).unwrap();
+    for key in ["conditions", "oracle"] {
+        old.as_object_mut().unwrap().remove(key);
+    }
+    old["settings"].as_object_mut().unwrap().remove("grid");
+    for model in old["models"].as_object_mut().unwrap().values_mut() {
+        let model = model.as_object_mut().unwrap();
+        for key in [
+            "mean_over_conditions",
+            "robustness",
+            "of_oracle",
+            "threshold_rules",
+            "grid",
+        ] {
+            model.remove(key);
+        }
+    }
+    let differences = old["paired_differences"].as_array_mut().unwrap();
+    differences.retain(|difference| difference["model"] == "with");
+    for difference in differences {
+        let difference = difference.as_object_mut().unwrap();
+        difference.retain(|key, _| ["model", "baseline", "f1"].contains(&key.as_str()));
+    }
+    keep_old_conditions(&mut old);
+    serde_json::to_string_pretty(&old).unwrap()
+}
+
+fn keep_old_conditions(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|key, _| !key.contains(':'));
+            members.values_mut().for_each(keep_old_conditions);
+        }
+        Value::Array(values) => values.iter_mut().for_each(keep_old_conditions),
+        _ => {}
+    }
+}
+
 #[test]
 fn a_folder_of_an_earlier_version_is_reprinted_and_its_unfinished_seeds_computed_again() {
     let place = place_with_table();
     let table = place.succeed(&format!("{SMALL} --out out"));
     let stored = place.read_text("out/results.json");
-    let old = without_new_measures(&stored, &["f1", "precision", "recall", "specificity"]);
-    let mut old: Value = serde_json::from_str(&old).unwrap();
-    for difference in old["paired_differences"].as_array_mut().unwrap() {
-        difference
-            .as_object_mut()
-            .unwrap()
-            .retain(|key, _| ["model", "baseline", "f1"].contains(&key.as_str()));
-    }
-    let old = serde_json::to_string_pretty(&old).unwrap();
-    assert!(!old.contains("mcc"));
+    let old = as_an_earlier_version_wrote(&stored);
+    assert!(!old.contains("mcc") && !old.contains("noise:"));
     place.write("out/results.json", &old);
-    assert_eq!(place.succeed(&format!("{SMALL} --out out")), table);
+    let settings: Value = serde_json::from_str(&place.read_text("out/settings.json")).unwrap();
+    let mut settings = settings.as_object().unwrap().clone();
+    settings.remove("grid");
+    place.write(
+        "out/settings.json",
+        serde_json::to_string(&settings).unwrap(),
+    );
+    let old_table = place.succeed(&format!("{SMALL} --out out"));
+    let (scores, _) = table.split_once("F1 of EMMA").unwrap();
+    assert!(old_table.starts_with(scores), "{old_table}");
+    assert!(old_table.contains("An interval that holds 0 is no difference"));
+    assert!(!old_table.contains("conditions"), "{old_table}");
     let printed = place.succeed(&format!("{SMALL} --out out --json"));
-    let same: [Value; 2] = [&printed, &old].map(|text| serde_json::from_str(text).unwrap());
-    assert_eq!(same[0], same[1], "nothing is made up");
+    let printed: Value = serde_json::from_str(&printed).unwrap();
+    let mut old_results: Value = serde_json::from_str(&old).unwrap();
+    // The one thing that is known without being there.
+    old_results["settings"]["grid"] = printed["settings"]["grid"].clone();
+    assert_eq!(printed, old_results, "nothing is made up");
     assert_eq!(
         place.fail(2, &format!("{SMALL} --out out --metric mcc")),
         "error: out/results.json: expected the measure mcc, it is not there: an earlier version \
@@ -378,6 +397,185 @@ fn a_folder_of_an_earlier_version_is_reprinted_and_its_unfinished_seeds_computed
     assert_eq!(
         without_timing(results(&place, "out")),
         without_timing(serde_json::from_str(&stored).unwrap())
+    );
+}
+
+/// F1 of a seed by condition.
+fn f1(results: &Value, model: &str, condition: &str, seed: usize) -> f64 {
+    let figure = &results["models"][model]["f1"][condition]["per_seed"][seed];
+    figure.as_f64().unwrap()
+}
+
+#[test]
+fn every_model_is_scored_in_every_condition() {
+    let place = place_with_table();
+    place.succeed(&format!("{SMALL} --out out"));
+    let results = results(&place, "out");
+    let conditions: Vec<&str> = results["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|name| name.as_str().unwrap())
+        .collect();
+    assert_eq!(conditions.len(), 32);
+    for (name, model) in results["models"].as_object().unwrap() {
+        for metric in Metric::ALL {
+            let by_condition = model[metric.name()].as_object().unwrap();
+            // The conditions, and the modes' short names.
+            assert_eq!(by_condition.len(), 34, "{name} {metric}");
+            for mode in ["ip", "dm"] {
+                let long = format!("{mode}:noise:0.5");
+                assert_eq!(by_condition[mode], by_condition[&long]);
+            }
+            let mean = &model["mean_over_conditions"][metric.name()];
+            for seed in 0..2 {
+                let of = |condition: &&str| by_condition[*condition]["per_seed"][seed].as_f64();
+                let sum: f64 = conditions.iter().map(|name| of(name).unwrap()).sum();
+                let found = mean["per_seed"][seed].as_f64().unwrap();
+                assert!((found - sum / 32.).abs() < 1e-14, "{name} {metric}");
+            }
+        }
+    }
+    let mut changed = 0;
+    for condition in &conditions[1..] {
+        // Who does not see a mode does not notice what happens to it.
+        for (model, unseen) in [("ip_only", "dm:"), ("dm_only", "ip:")] {
+            let same = (0..2).all(|seed| {
+                let clean = f1(&results, model, "uncorrupted", seed);
+                (f1(&results, model, condition, seed) - clean).abs() <= 0.
+            });
+            assert!(
+                same || !condition.starts_with(unseen),
+                "{model} {condition}"
+            );
+            changed += usize::from(!same);
+        }
+    }
+    assert!(changed > 15, "the mode itself matters: {changed}");
+}
+
+#[test]
+fn either_threshold_rule_is_that_of_a_run_with_it() {
+    let place = place_with_table();
+    place.succeed(&format!("{SMALL} --grid none --out max_f1"));
+    place.succeed(&format!(
+        "{SMALL} --grid none --threshold-rule roc_corner --out roc_corner"
+    ));
+    for rule in ["max_f1", "roc_corner"] {
+        let chosen = results(&place, rule);
+        for folder in ["max_f1", "roc_corner"] {
+            let results = results(&place, folder);
+            for (name, model) in results["models"].as_object().unwrap() {
+                let table = &model["threshold_rules"][rule];
+                assert_eq!(table["thresholds"], chosen["models"][name]["thresholds"]);
+                for condition in results["conditions"].as_array().unwrap() {
+                    let condition = condition.as_str().unwrap();
+                    assert_eq!(
+                        table["f1"][condition], chosen["models"][name]["f1"][condition],
+                        "{name} {condition}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn tests_of_differences_are_wilcoxons_with_holms_adjustment() {
+    let place = place_with_table();
+    place.succeed(
+        "experiment3 --data candidates.csv --seeds 6 --epochs 1 --grid none --quiet --out out",
+    );
+    let results = results(&place, "out");
+    let differences = results["paired_differences"].as_array().unwrap();
+    assert_eq!(differences.len(), 10);
+    let mut shown = 0;
+    for metric in ["f1", "brier"] {
+        for condition in ["uncorrupted", "dm:swap", "ip", "mean_over_conditions"] {
+            let test =
+                |of: &Value, key: &str| of["tests"][metric][condition][key].as_f64().unwrap();
+            let p_values: Vec<f64> = differences
+                .iter()
+                .map(|difference| {
+                    let figure = if condition == "mean_over_conditions" {
+                        &difference[condition][metric]
+                    } else {
+                        &difference[metric][condition]
+                    };
+                    let per_seed: Vec<f64> =
+                        serde_json::from_value(figure["per_seed"].clone()).unwrap();
+                    assert_eq!(per_seed.len(), 6);
+                    wilcoxon_signed_rank(&per_seed).map_or(1., |test| test.p_value)
+                })
+                .collect();
+            let adjusted = holm(&p_values).unwrap();
+            for ((difference, p_value), p_holm) in differences.iter().zip(p_values).zip(adjusted) {
+                assert!((test(difference, "p_value") - p_value).abs() <= 0.);
+                assert!((test(difference, "p_holm") - p_holm).abs() <= 0.);
+                shown += usize::from(p_value < 0.05);
+                assert!(
+                    p_holm >= 0.3,
+                    "six seeds cannot show any of ten differences"
+                );
+            }
+        }
+    }
+    assert!(shown > 0, "there are differences to adjust");
+    let table = place.succeed(
+        "experiment3 --data candidates.csv --seeds 6 --epochs 1 --grid none --quiet --out out",
+    );
+    let stars = table.lines().filter(|line| line.contains('*')).count();
+    assert_eq!(stars, 1, "only the footnote: {table}");
+}
+
+#[test]
+fn the_grid_is_chosen_from_by_validation_and_stands_in_the_results() {
+    let place = place_with_table();
+    place.succeed(&format!("{SMALL} --out small"));
+    place.succeed(&format!("{SMALL} --grid none --out none"));
+    let base = "experiment3 --data candidates.csv --seeds 1 --epochs 1 --quiet";
+    place.succeed(&format!("{base} --grid thesis --out thesis"));
+    for (folder, n_candidates) in [("small", 3), ("none", 1), ("thesis", 125)] {
+        let results = results(&place, folder);
+        assert_eq!(results["settings"]["grid"]["name"], folder);
+        let with = &results["models"]["with"];
+        let grid = with["grid"].as_array().unwrap();
+        assert_eq!(grid.len(), n_candidates);
+        for (position, seed) in results["seeds"].as_array().unwrap().iter().enumerate() {
+            let score = |candidate: &Value| {
+                let per_seed = &candidate["validation_f1"]["per_seed"];
+                per_seed[position].as_f64().unwrap()
+            };
+            let best = grid.iter().map(score).fold(0., f64::max);
+            // The first of equals.
+            let chosen = grid.iter().find(|&one| score(one) >= best).unwrap();
+            let hyperparameters = with["hyperparameters"][position].as_object().unwrap();
+            for (name, value) in hyperparameters {
+                assert_eq!(chosen[name], *value);
+            }
+            assert!(chosen["chosen_by"].as_array().unwrap().contains(seed));
+            let found = with["validation_f1"][position].as_f64().unwrap();
+            assert!((found - best).abs() <= 0.);
+        }
+        let n_chosen = grid
+            .iter()
+            .map(|one| one["chosen_by"].as_array().unwrap().len());
+        assert_eq!(
+            n_chosen.sum::<usize>(),
+            results["seeds"].as_array().unwrap().len()
+        );
+        assert!(!place.exists(&format!("{folder}/models/seed0/unscored")));
+    }
+    // The candidate that two grids share is the same model.
+    let middle = |folder: &str, number: usize| {
+        let results = results(&place, folder);
+        results["models"]["with"]["grid"][number]["validation_f1"].clone()
+    };
+    assert_eq!(middle("none", 0), middle("small", 1));
+    assert_eq!(
+        place.fail(2, &format!("{SMALL} --grid thesis --out small")),
+        "error: small holds results of another setting: coldness was [0.01,0.1,1.0], now it is \
+         [0.0001,0.001,0.01,0.1,1.0]; choose another --out, or start anew with --fresh\n"
     );
 }
 

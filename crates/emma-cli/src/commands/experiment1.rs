@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Experiment1Args, global: &GlobalArgs) -> CommandResult<
     }
     let settings = Settings::new(args.run.seeds()?);
     let folder = folders::results_folder(args.run.out.as_deref(), &settings.experiment);
-    let finished: Option<Results> = prepare(&folder, &settings, &[], args.run.fresh)?;
+    let finished: Option<Results> = prepare(&folder, &settings, &[], args.run.fresh, |_| ())?;
     let results = if let Some(finished) = finished {
         finished
     } else {

@@ -35,7 +35,8 @@ pub(crate) fn run(args: &Experiment2Args, global: &GlobalArgs) -> CommandResult<
             settings.seeds.len(),
         ));
     }
-    let finished: Option<Results> = prepare(&folder, &settings, &[SEEDS_FOLDER], args.run.fresh)?;
+    let finished: Option<Results> =
+        prepare(&folder, &settings, &[SEEDS_FOLDER], args.run.fresh, |_| ())?;
     let results = if let Some(finished) = finished {
         finished
     } else {

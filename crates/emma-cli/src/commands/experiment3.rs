@@ -1,29 +1,38 @@
 //! `emma experiment3`.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
 use candle_core::Device;
-use emma_data::CandidateTable;
+use emma_data::{CandidateTable, Samples};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use crate::args::{Experiment3Args, GlobalArgs, seeds};
+use crate::args::{Experiment3Args, Experiment3Command, GlobalArgs, ShowArgs, seeds};
 use crate::experiment::data::{headline, read_data};
 use crate::experiment::folder::{RESULTS_FILE, prepare};
 use crate::experiment::threads::pool;
 use crate::experiment3::data::SeedData;
 use crate::experiment3::results::Results;
+use crate::experiment3::seed::Unit;
 use crate::experiment3::settings::Settings;
+use crate::experiment3::shard::Shard;
 use crate::experiment3::{report, seed};
 use crate::failure::{CommandResult, Failure};
 use crate::progress::Progress;
 use crate::{files, folders};
 
+use super::merge;
+
 const MODELS_FOLDER: &str = "models";
+/// What a run leaves beside its settings and results.
+pub(crate) const OUTPUTS: &[&str] = &[MODELS_FOLDER];
 
 pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<()> {
+    if let Some(Experiment3Command::Merge(args)) = &args.command {
+        return merge::run(args, global);
+    }
     let start = Instant::now();
     let device = global.device.open()?;
     let seeds = seeds(args.seed, args.seeds, args.quick)?;
@@ -33,19 +42,41 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
     settings.training.positive_weight = args.positive_weight;
     settings.threshold_rule = args.threshold_rule.into();
     settings.retrain = args.retrain;
+    settings.set_grid(args.grid);
+    settings.shard = args.shard;
 
     let folder = folders::results_folder(args.out.as_deref(), "experiment3");
     let headline = headline("experiment3", &settings.data, settings.seeds.len());
     // Whatever the table cannot do must be known before a folder is touched.
     SeedData::check_all(&table.samples, &settings.seeds, &settings.data.source)?;
-    if !args.json {
+    if !args.show.json {
         // A reader that goes away now still gets the folder filled.
         let _ = files::print(&headline);
     }
-    let results = match prepare(&folder, &settings, &[MODELS_FOLDER], args.fresh)? {
-        Some(finished) => finished,
-        None => compute(&table, &settings, &folder, &device, global, start)?,
+    let finished = prepare(&folder, &settings, OUTPUTS, args.fresh, Settings::upgrade)?;
+    let work = Work {
+        table: &table,
+        settings: &settings,
+        folder: &folder,
+        device: &device,
+        global,
     };
+    if let Some(shard) = args.shard {
+        let (n_trained, n_all) = work.compute_share(shard)?;
+        return files::print(&format!(
+            "shard {shard}: {n_trained} of {n_all} models trained, none of them scored\n\
+             Next: emma experiment3 merge, with the folders of all shards\n"
+        ));
+    }
+    let results = match finished {
+        Some(finished) => finished,
+        None => work.compute(start)?,
+    };
+    show(&results, &args.show, &folder)
+}
+
+/// Prints results as asked for.
+pub(crate) fn show(results: &Results, args: &ShowArgs, folder: &Path) -> CommandResult<()> {
     if !results.has(args.metric) {
         return Err(Failure::input(format!(
             "{}: expected the measure {}, it is not there: an earlier version wrote the file; start \
@@ -62,33 +93,97 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
     }
     files::print(&format!(
         "{}\nResults: {}\n",
-        report::table(&results, args.metric),
+        report::table(results, args.metric),
         folder.join(RESULTS_FILE).display()
     ))
 }
 
-fn compute(
-    table: &CandidateTable,
-    settings: &Settings,
-    folder: &Path,
-    device: &Device,
-    global: &GlobalArgs,
-    start: Instant,
-) -> CommandResult<Results> {
-    let steps = seed::steps(settings, &table.samples) * settings.seeds.len() as u64;
-    let progress = Progress::steps(steps, "epochs", global.quiet);
-    let run_seed = |seed: &u64| {
-        let folder = folder.join(MODELS_FOLDER).join(format!("seed{seed}"));
-        let outcome = seed::run(settings, &table.samples, *seed, &folder, device, &progress)?;
-        if !std::io::stderr().is_terminal() {
-            progress.note(&format!("seed {seed} done"));
-        }
-        Ok(outcome)
-    };
-    let outcomes: CommandResult<Vec<_>> =
-        pool(global, device)?.install(|| settings.seeds.par_iter().map(run_seed).collect());
-    progress.finish();
-    let results = Results::new(settings.clone(), &outcomes?, start.elapsed().as_secs_f64());
-    files::write_json(&folder.join(RESULTS_FILE), &results)?;
-    Ok(results)
+/// The folder of a seed in a results folder.
+pub(crate) fn seed_folder(folder: &Path, seed: u64) -> PathBuf {
+    folder.join(MODELS_FOLDER).join(format!("seed{seed}"))
+}
+
+/// What is to be computed, on what, into which folder.
+pub(crate) struct Work<'a> {
+    pub(crate) table: &'a CandidateTable,
+    pub(crate) settings: &'a Settings,
+    pub(crate) folder: &'a Path,
+    pub(crate) device: &'a Device,
+    pub(crate) global: &'a GlobalArgs,
+}
+
+impl Work<'_> {
+    /// All seeds that are not finished yet, and the results.
+    pub(crate) fn compute(&self, start: Instant) -> CommandResult<Results> {
+        let (settings, samples) = (self.settings, &self.table.samples);
+        let units = seed::units(settings, samples)?;
+        let steps = seed::steps(settings, samples, &units) * settings.seeds.len() as u64;
+        let outcomes = self.each_seed(steps, |seed, progress| {
+            let folder = seed_folder(self.folder, seed);
+            seed::run(settings, samples, seed, &folder, self.device, progress)
+        })?;
+        let wall = start.elapsed().as_secs_f64();
+        let results = Results::new(settings.clone(), &outcomes, wall)?;
+        files::write_json(&self.folder.join(RESULTS_FILE), &results)?;
+        Ok(results)
+    }
+
+    /// Trains a shard's models; returns how many, and how many all shards have.
+    fn compute_share(&self, shard: Shard) -> CommandResult<(usize, usize)> {
+        let (settings, samples) = (self.settings, &self.table.samples);
+        let pieces = pieces(settings, samples)?;
+        let share = shard.pieces(pieces.len());
+        let units_of = |seed: u64| -> Vec<Unit> {
+            let share = pieces[share.clone()].iter();
+            let of_seed = share.filter(|(owner, _)| *owner == seed);
+            of_seed.map(|(_, unit)| unit.clone()).collect()
+        };
+        let steps = |seed: &u64| seed::steps(settings, samples, &units_of(*seed));
+        let all_steps = settings.seeds.iter().map(steps).sum();
+        self.each_seed(all_steps, |seed, progress| {
+            let units = units_of(seed);
+            if units.is_empty() {
+                return Ok(());
+            }
+            let folder = seed_folder(self.folder, seed);
+            seed::run_share(
+                settings,
+                samples,
+                seed,
+                &units,
+                &folder,
+                self.device,
+                progress,
+            )
+        })?;
+        Ok((share.len(), pieces.len()))
+    }
+
+    /// Does something for every seed, on all threads that may be used.
+    fn each_seed<T: Send>(
+        &self,
+        steps: u64,
+        run: impl Fn(u64, &Progress) -> CommandResult<T> + Sync,
+    ) -> CommandResult<Vec<T>> {
+        let progress = Progress::steps(steps, "epochs", self.global.quiet);
+        let run_seed = |seed: &u64| {
+            let done = run(*seed, &progress)?;
+            if !std::io::stderr().is_terminal() {
+                progress.note(&format!("seed {seed} done"));
+            }
+            Ok(done)
+        };
+        let seeds = &self.settings.seeds;
+        let done: CommandResult<Vec<T>> =
+            pool(self.global, self.device)?.install(|| seeds.par_iter().map(run_seed).collect());
+        progress.finish();
+        done
+    }
+}
+
+/// All pieces of work that shards share out: models by seed.
+pub(crate) fn pieces(settings: &Settings, samples: &Samples) -> CommandResult<Vec<(u64, Unit)>> {
+    let units = seed::units(settings, samples)?;
+    let of_seed = |&seed: &u64| units.iter().map(move |unit| (seed, unit.clone()));
+    Ok(settings.seeds.iter().flat_map(of_seed).collect())
 }

@@ -13,17 +13,19 @@ use crate::files;
 /// File of the results, written last.
 pub(crate) const RESULTS_FILE: &str = "results.json";
 /// File of everything that the results depend on, written first.
-const SETTINGS_FILE: &str = "settings.json";
+pub(crate) const SETTINGS_FILE: &str = "settings.json";
 
 /// Makes the folder ready to be filled or continued; returns its results if it is finished.
 ///
 /// The settings' key `experiment` marks a folder as an experiment's own. `outputs` are the other files and
-/// folders that the experiment makes, which a fresh start removes.
+/// folders that the experiment makes, which a fresh start removes. `upgrade` completes the settings of an
+/// earlier version.
 pub(crate) fn prepare<R: DeserializeOwned>(
     folder: &Path,
     settings: &impl Serialize,
     outputs: &[&str],
     fresh: bool,
+    upgrade: fn(&mut Value),
 ) -> CommandResult<Option<R>> {
     let now = serde_json::to_value(settings).context("cannot write the settings")?;
     let unusable =
@@ -49,8 +51,9 @@ pub(crate) fn prepare<R: DeserializeOwned>(
             }
         }
         Some(_) if fresh => remove_earlier_run(folder, outputs)?,
-        Some(earlier) => {
-            if let Some((name, then, now)) = difference("", &earlier, &now) {
+        Some(mut earlier) => {
+            upgrade(&mut earlier);
+            if let Some((name, then, now)) = first_difference(&earlier, &now) {
                 return Err(Failure::input(format!(
                     "{} holds results of another setting: {name} was {then}, now it is {now}; \
                      choose another --out, or start anew with --fresh",
@@ -92,13 +95,12 @@ fn remove_earlier_run(folder: &Path, outputs: &[&str]) -> CommandResult<()> {
     Ok(())
 }
 
-/// The first setting in which an earlier run differs: its name, then, now. `path` is the name of the
-/// object that both are.
-pub(crate) fn difference(
-    path: &str,
-    then: &Value,
-    now: &Value,
-) -> Option<(String, String, String)> {
+/// The first setting in which an earlier run differs: its name, then, now.
+pub(crate) fn first_difference(then: &Value, now: &Value) -> Option<(String, String, String)> {
+    difference("", then, now)
+}
+
+fn difference(path: &str, then: &Value, now: &Value) -> Option<(String, String, String)> {
     if let (Value::Object(then), Value::Object(now)) = (then, now) {
         return then
             .keys()
@@ -120,7 +122,8 @@ pub(crate) fn difference(
     (then != now).then(|| (path.to_owned(), then.to_string(), now.to_string()))
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> CommandResult<T> {
+/// Reads a file of a results folder.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> CommandResult<T> {
     let unreadable = |error: &dyn std::fmt::Display| {
         Failure::input(format!(
             "{}: {error}; start anew with --fresh",

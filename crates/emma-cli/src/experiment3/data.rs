@@ -2,17 +2,15 @@
 
 use candle_core::{Device, Tensor};
 use emma_data::{
-    Corruption, CorruptionRecord, NoiseStd, Samples, Split, SplitFractions, Standardization,
-    corrupt, generator, stratified_split,
+    CorruptedModes, Corruption, CorruptionRecord, NoiseStd, Samples, Split, SplitFractions,
+    Standardization, corrupt, generator, stratified_split,
 };
 use emma_models::Batch;
 use ndarray::Array2;
 
+use super::conditions::Condition;
 use super::settings::Settings;
 use crate::failure::{CommandResult, Failure};
-
-/// The test condition without corruption.
-pub(crate) const UNCORRUPTED: &str = "uncorrupted";
 
 /// Rows of one part of a split, all modes.
 pub(crate) struct Part {
@@ -40,8 +38,6 @@ pub(crate) struct SeedData {
     pub(crate) test: Part,
     /// Validation rows, half clean, the rest with one mode corrupted: several draws.
     pub(crate) corrupted_validation: Vec<CorruptedPart>,
-    /// Test rows with one mode of every row corrupted: one entry a mode, in order.
-    pub(crate) corrupted_test: Vec<CorruptedPart>,
     noise: Corruption,
     seed: u64,
 }
@@ -60,17 +56,6 @@ impl SeedData {
         let validation = part(&split.validation)?;
         let test = part(&split.test)?;
         let noise = Corruption::Noise(NoiseStd::new(settings.noise_std)?);
-        let corrupted_test = samples
-            .modes()
-            .iter()
-            .enumerate()
-            .map(|(mode_index, mode)| {
-                let mut rng = generator(seed, &format!("test noise on {}", mode.name));
-                let record =
-                    CorruptionRecord::all_rows(test.n_rows(), samples.n_modes(), mode_index)?;
-                test.corrupted(record, noise, &mut rng)
-            })
-            .collect::<CommandResult<_>>()?;
         let corrupted_validation = (0..settings.validation_draws)
             .map(|draw| {
                 let mut rng = generator(seed, &format!("validation noise {draw}"));
@@ -84,7 +69,6 @@ impl SeedData {
             validation,
             test,
             corrupted_validation,
-            corrupted_test,
             noise,
             seed,
         })
@@ -116,6 +100,31 @@ impl SeedData {
         let mut rng = generator(self.seed, &format!("training noise {draw}"));
         let corrupted = self.train.mixture(self.noise, &mut rng)?;
         self.train.corrupted_batch(&corrupted)
+    }
+
+    /// Standardized test rows in a condition, one tensor a mode.
+    ///
+    /// A missing mode is 0, the mean of a standard score: no model here takes a mask.
+    pub(crate) fn corrupted_test(
+        &self,
+        condition: &Condition,
+        settings: &Settings,
+    ) -> CommandResult<Vec<Tensor>> {
+        let mut rng = generator(self.seed, &condition.stream(settings.noise_std));
+        let modes = &settings.data.modes;
+        let corrupted = CorruptedModes::of(&self.test.standardized)?.then_each(
+            modes,
+            &CorruptionRecord::all(self.test.n_rows(), modes.len())?,
+            &condition.corruptions,
+            &mut rng,
+        )?;
+        let (mut values, missing) = corrupted.into_masked();
+        for ((row, mode_index), &missing) in missing.indexed_iter() {
+            if missing {
+                values[mode_index].row_mut(row).fill(0.);
+            }
+        }
+        tensors(&values, &self.test.device)
     }
 }
 
@@ -255,4 +264,78 @@ fn tensors(modes: &[Array2<f32>], device: &Device) -> CommandResult<Vec<Tensor>>
 fn tensor(values: &Array2<f32>, device: &Device) -> CommandResult<Tensor> {
     let row_major: Vec<f32> = values.iter().copied().collect();
     Ok(Tensor::from_vec(row_major, values.dim(), device)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use emma_data::read_candidates;
+
+    use super::super::settings::DataSettings;
+    use super::*;
+
+    fn seed_data() -> (SeedData, Settings) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("candidates.csv");
+        let text = emma_testkit::candidates::csv(300, true, &mut emma_testkit::rng(1));
+        std::fs::write(&path, text).unwrap();
+        let table = read_candidates(&path).unwrap();
+        let data = DataSettings {
+            source: "candidates.csv".into(),
+            rows: 300,
+            positives: 60,
+            sha256: table.sha256,
+            modes: vec!["ip".into(), "dm".into()],
+        };
+        let settings = Settings::new(data, vec![3]);
+        let seed_data = SeedData::new(&table.samples, 3, &settings, &Device::Cpu).unwrap();
+        (seed_data, settings)
+    }
+
+    fn rows(seed_data: &SeedData, settings: &Settings, name: &str) -> [Vec<Vec<f32>>; 2] {
+        let all = Condition::all(&settings.data.modes).unwrap();
+        let condition = all.iter().find(|one| one.name == name).unwrap();
+        let modes = seed_data.corrupted_test(condition, settings).unwrap();
+        [0, 1].map(|mode| modes[mode].to_vec2().unwrap())
+    }
+
+    /// The rows that versions with three conditions scored.
+    #[test]
+    fn noise_as_in_training_is_drawn_from_its_old_stream() {
+        let (seed_data, settings) = seed_data();
+        let test = &seed_data.test;
+        for (mode_index, mode) in ["ip", "dm"].into_iter().enumerate() {
+            let rng = &mut generator(3, &format!("test noise on {mode}"));
+            let record = CorruptionRecord::all_rows(test.n_rows(), 2, mode_index).unwrap();
+            let expected = corrupt(&test.standardized, &record, &seed_data.noise, rng).unwrap();
+            let found = rows(&seed_data, &settings, &format!("{mode}:noise:0.5"));
+            for (found, expected) in found.iter().zip(&expected) {
+                let expected: Vec<Vec<f32>> =
+                    expected.outer_iter().map(|row| row.to_vec()).collect();
+                assert_eq!(*found, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_condition_touches_its_modes_alone() {
+        let (seed_data, settings) = seed_data();
+        let clean = rows(&seed_data, &settings, "uncorrupted");
+        for condition in Condition::all(&settings.data.modes).unwrap() {
+            let found = rows(&seed_data, &settings, &condition.name);
+            for (mode_index, mode) in ["ip", "dm"].into_iter().enumerate() {
+                let touched = condition.name.starts_with(mode)
+                    || condition.name.starts_with(super::super::conditions::BOTH);
+                let same = found[mode_index] == clean[mode_index];
+                assert_eq!(same, !touched, "{} {mode}", condition.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_mode_is_zero() {
+        let (seed_data, settings) = seed_data();
+        let found = rows(&seed_data, &settings, "dm:missing");
+        let expected = vec![vec![0f32; 4]; seed_data.test.n_rows()];
+        assert_eq!(found[1], expected);
+    }
 }

@@ -2,10 +2,17 @@
 //!
 //! Settings → one outcome a seed (data, training, selection, evaluation) → results → table.
 
+pub(crate) mod comparisons;
+pub(crate) mod conditions;
 pub(crate) mod data;
+pub(crate) mod grid;
 pub(crate) mod models;
+pub(crate) mod oracle;
 pub(crate) mod outcome;
 pub(crate) mod report;
 pub(crate) mod results;
+pub(crate) mod robustness;
 pub(crate) mod seed;
 pub(crate) mod settings;
+pub(crate) mod shard;
+pub(crate) mod unscored;

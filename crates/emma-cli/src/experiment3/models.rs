@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
-use emma_attention::{Coldness, Emma, EmmaConfig, PotentialEnergies};
+use emma_attention::{Emma, EmmaConfig, PotentialEnergies};
 use emma_data::{Samples, generator};
 use emma_energy::{
     AutoencoderConfig, DenoisingAutoencoder, EnergyEstimator, PotentialEnergy, SeededVarMap,
@@ -17,6 +17,7 @@ use emma_models::{
 };
 use serde_json::{Map, Value, json};
 
+use super::grid::Candidate;
 use super::settings::Settings;
 use crate::failure::CommandResult;
 
@@ -35,7 +36,7 @@ pub(crate) enum ModelKind {
     /// Starts from `base`, a softmax over modes without energies in front, corrupted rows.
     Alternative,
     /// Starts from `base`, EMMA in front, corrupted rows.
-    With(Coldness),
+    With(Candidate),
 }
 
 impl ModelKind {
@@ -56,11 +57,11 @@ impl ModelKind {
     }
 
     /// What validation chose for it.
-    pub(crate) fn hyperparameters(self, settings: &Settings) -> Map<String, Value> {
+    pub(crate) fn hyperparameters(self) -> Map<String, Value> {
         let mut chosen = Map::new();
-        if let Self::With(coldness) = self {
-            chosen.insert("coldness".into(), coldness.value().into());
-            let regularizers = settings.regularizers;
+        if let Self::With(candidate) = self {
+            chosen.insert("coldness".into(), candidate.coldness.value().into());
+            let regularizers = candidate.regularizers;
             chosen.insert("lambda_c".into(), regularizers.capacity_weight.into());
             chosen.insert("lambda_e".into(), regularizers.energy_weight.into());
         }
@@ -101,10 +102,10 @@ impl ModelKind {
                 network,
                 &vb.pp("alternative"),
             )?),
-            Self::With(coldness) => {
+            Self::With(candidate) => {
                 let config = EmmaConfig {
                     n_modes: samples.n_modes(),
-                    coldness,
+                    coldness: candidate.coldness,
                     minimum_self_weight: settings.minimum_self_weight,
                     ..EmmaConfig::default()
                 };
@@ -112,7 +113,7 @@ impl ModelKind {
                 Box::new(Coupled::new(
                     energies.estimators(),
                     emma,
-                    settings.regularizers,
+                    candidate.regularizers,
                     network,
                 )?)
             }
@@ -129,7 +130,7 @@ impl ModelKind {
     ) -> ModelMetadata {
         let kept = |mode: usize| !matches!(self, Self::SingleMode(only) if only != mode);
         let coldness = match self {
-            Self::With(coldness) => Some(coldness.value()),
+            Self::With(candidate) => Some(candidate.coldness.value()),
             _ => None,
         };
         let autoencoder = &settings.autoencoder_training;
@@ -138,7 +139,7 @@ impl ModelKind {
             Self::Alternative => (ALTERNATIVE_ATTENTION, &settings.network_hidden),
             _ => (MLP, &settings.network_hidden),
         };
-        let mut training = self.hyperparameters(settings);
+        let mut training = self.hyperparameters();
         training.insert("experiment".into(), "experiment3".into());
         training.insert("version".into(), settings.version.clone().into());
         training.insert("data_sha256".into(), settings.data.sha256.clone().into());

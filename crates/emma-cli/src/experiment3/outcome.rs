@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use emma_models::{ClassificationMetrics, TrainingHistory};
+use emma_models::{ClassificationMetrics, ThresholdRule, TrainingHistory};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SeedOutcome {
     pub(crate) seed: u64,
+    /// Digest of `split.json`: which rows it was.
+    pub(crate) split_sha256: String,
     pub(crate) models: BTreeMap<String, ModelOutcome>,
 }
 
@@ -21,11 +23,57 @@ pub(crate) struct ModelOutcome {
     /// F1 on the validation rows that the threshold was chosen on.
     pub(crate) validation_f1: f64,
     pub(crate) threshold: f64,
+    /// The same model with the threshold of either rule.
+    pub(crate) threshold_rules: ByRule<RuleOutcome>,
     /// What was chosen by validation.
     pub(crate) hyperparameters: Map<String, Value>,
+    /// All that it was chosen from, in the order of the grid; only `with` has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) grid: Vec<CandidateOutcome>,
     /// First values that were tried: more than one if the first could not learn (see `seed`).
     pub(crate) starts: usize,
     pub(crate) history: TrainingHistory,
     /// Seconds of training, selection included.
     pub(crate) training_seconds: f64,
+}
+
+/// One combination of hyper-parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CandidateOutcome {
+    #[serde(flatten)]
+    pub(crate) hyperparameters: Map<String, Value>,
+    pub(crate) validation_f1: f64,
+}
+
+/// One thing for each rule of choosing thresholds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ByRule<T> {
+    pub(crate) max_f1: T,
+    pub(crate) roc_corner: T,
+}
+
+impl<T> ByRule<T> {
+    /// Makes it, rule by rule.
+    pub(crate) fn of<E>(mut make: impl FnMut(ThresholdRule) -> Result<T, E>) -> Result<Self, E> {
+        Ok(Self {
+            max_f1: make(ThresholdRule::MaxF1)?,
+            roc_corner: make(ThresholdRule::RocCorner)?,
+        })
+    }
+
+    /// That of one rule.
+    pub(crate) fn get(&self, rule: ThresholdRule) -> &T {
+        match rule {
+            ThresholdRule::MaxF1 => &self.max_f1,
+            ThresholdRule::RocCorner => &self.roc_corner,
+        }
+    }
+}
+
+/// A model with the threshold of one rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RuleOutcome {
+    pub(crate) threshold: f64,
+    /// F1 of the test rows, by condition.
+    pub(crate) f1: BTreeMap<String, f64>,
 }

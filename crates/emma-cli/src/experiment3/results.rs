@@ -2,16 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use emma_models::Metric;
+use emma_models::{Metric, ThresholdRule};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::outcome::{ModelOutcome, SeedOutcome};
-use super::settings::{DataSettings, Settings};
+use super::comparisons::{PairedDifference, compare};
+use super::conditions::Condition;
+use super::oracle::{Oracle, mean_over};
+use super::outcome::{ByRule, ModelOutcome, SeedOutcome};
+use super::robustness::{Robustness, measure};
+use super::settings::{DataSettings, HTRU2, Settings};
 use crate::experiment::over_seeds::OverSeeds;
+use crate::failure::CommandResult;
 
 /// Version of the layout of `results.json`.
 const FORMAT_VERSION: u32 = 1;
+
+/// Stands beside the names of conditions for the mean over all of them.
+pub(crate) const MEAN_OVER_CONDITIONS: &str = "mean_over_conditions";
 
 /// A measure by test condition.
 pub(crate) type ByCondition = BTreeMap<String, OverSeeds>;
@@ -45,7 +53,7 @@ pub(crate) struct Measures {
 }
 
 impl Measures {
-    fn of(measure: impl Fn(Metric) -> ByCondition) -> Self {
+    pub(crate) fn of(measure: impl Fn(Metric) -> ByCondition) -> Self {
         Self {
             f1: measure(Metric::F1),
             precision: measure(Metric::Precision),
@@ -84,6 +92,20 @@ impl Measures {
 pub(crate) struct ModelResults {
     #[serde(flatten)]
     pub(crate) measures: Measures,
+    /// Mean over all conditions, by measure.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) mean_over_conditions: BTreeMap<String, OverSeeds>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) robustness: Option<Robustness>,
+    /// Share of the oracle envelope's F1, by condition and of the mean over all.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) of_oracle: ByCondition,
+    /// The same model with the thresholds of either rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) threshold_rules: Option<ByRule<RuleResults>>,
+    /// All that the hyper-parameters were chosen from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) grid: Vec<CandidateResults>,
     /// In the order of `seeds`, as all that follows.
     pub(crate) thresholds: Vec<f64>,
     pub(crate) validation_f1: Vec<f64>,
@@ -95,13 +117,23 @@ pub(crate) struct ModelResults {
     pub(crate) timing: Vec<f64>,
 }
 
-/// Every measure of one model less that of another, on the same rows of the same seeds.
+/// A model with the thresholds of one rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct PairedDifference {
-    pub(crate) model: String,
-    pub(crate) baseline: String,
+pub(crate) struct RuleResults {
+    /// In the order of `seeds`.
+    pub(crate) thresholds: Vec<f64>,
+    /// By condition, and the mean over them ([`MEAN_OVER_CONDITIONS`]).
+    pub(crate) f1: ByCondition,
+}
+
+/// One combination of hyper-parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CandidateResults {
     #[serde(flatten)]
-    pub(crate) measures: Measures,
+    pub(crate) hyperparameters: Map<String, Value>,
+    pub(crate) validation_f1: OverSeeds,
+    /// Seeds that chose it.
+    pub(crate) chosen_by: Vec<u64>,
 }
 
 /// Seconds.
@@ -120,7 +152,13 @@ pub(crate) struct Results {
     pub(crate) experiment: String,
     pub(crate) data: DataSettings,
     pub(crate) seeds: Vec<u64>,
+    /// All conditions that means are taken over, in order; a mode's name alone is another name of one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) conditions: Vec<String>,
     pub(crate) models: BTreeMap<String, ModelResults>,
+    /// The oracle envelope, where it is known for these data and seeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) oracle: Option<Oracle>,
     pub(crate) paired_differences: Vec<PairedDifference>,
     pub(crate) settings: Settings,
     pub(crate) timing: Timing,
@@ -128,9 +166,18 @@ pub(crate) struct Results {
 
 impl Results {
     /// Gathers the seeds' outcomes, given in the order of the settings' seeds.
-    pub(crate) fn new(settings: Settings, outcomes: &[SeedOutcome], wall: f64) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        outcomes: &[SeedOutcome],
+        wall: f64,
+    ) -> CommandResult<Self> {
+        let modes = &settings.data.modes;
+        let conditions: Vec<String> = Condition::all(modes)?
+            .into_iter()
+            .map(|condition| condition.name)
+            .collect();
         let names = outcomes.first().map(|first| first.models.keys());
-        let models: BTreeMap<String, ModelResults> = names
+        let mut models: BTreeMap<String, ModelResults> = names
             .into_iter()
             .flatten()
             .map(|name| {
@@ -138,34 +185,37 @@ impl Results {
                     .iter()
                     .filter_map(|outcome| outcome.models.get(name))
                     .collect();
-                (name.clone(), ModelResults::new(&seeds))
+                let results = ModelResults::new(&seeds, &settings.seeds, &conditions);
+                (name.clone(), results)
             })
             .collect();
-        let paired_differences = ["without", "alternative", "base"]
-            .iter()
-            .filter_map(|baseline| {
-                let with = &models.get("with")?.measures;
-                let without = &models.get(*baseline)?.measures;
-                Some(PairedDifference {
-                    model: "with".into(),
-                    baseline: (*baseline).into(),
-                    measures: Measures::of(|metric| {
-                        difference(with.get(metric), without.get(metric))
-                    }),
-                })
-            })
-            .collect();
+        let is_htru2 = settings.data.source == HTRU2;
+        let oracle = is_htru2.then(|| Oracle::of_htru2(outcomes, &conditions));
+        let oracle = oracle.flatten();
+        let base = models.get("base").map(|base| base.measures.f1.clone());
+        for model in models.values_mut() {
+            if let Some(base) = &base {
+                model.robustness = measure(&model.measures.f1, base, modes)?;
+            }
+            if let Some(oracle) = &oracle {
+                let mean = model.mean_over_conditions.get(Metric::F1.name());
+                model.of_oracle = oracle.ratios(&model.measures.f1, mean);
+            }
+        }
+        let paired_differences = compare(&models, modes)?;
         let training = models.values().flat_map(|model| &model.timing).sum();
-        Self {
+        Ok(Self {
             format_version: FORMAT_VERSION,
             experiment: settings.experiment.clone(),
             data: settings.data.clone(),
             seeds: settings.seeds.clone(),
+            conditions,
             models,
+            oracle,
             paired_differences,
             settings,
             timing: Timing { wall, training },
-        }
+        })
     }
 }
 
@@ -180,7 +230,7 @@ impl Results {
 }
 
 impl ModelResults {
-    fn new(seeds: &[&ModelOutcome]) -> Self {
+    fn new(seeds: &[&ModelOutcome], numbers: &[u64], conditions: &[String]) -> Self {
         let measure = |metric: Metric| -> ByCondition {
             let conditions = seeds.first().map(|first| first.test.keys());
             conditions
@@ -196,8 +246,22 @@ impl ModelResults {
                 })
                 .collect()
         };
+        let measures = Measures::of(measure);
+        let mean = |metric: Metric| {
+            let mean = mean_over(measures.get(metric), conditions)?;
+            Some((metric.name().to_owned(), mean))
+        };
+        let rule = |rule| RuleResults::new(seeds, rule, conditions);
         Self {
-            measures: Measures::of(measure),
+            mean_over_conditions: Metric::ALL.into_iter().filter_map(mean).collect(),
+            measures,
+            robustness: None,
+            of_oracle: ByCondition::new(),
+            threshold_rules: Some(ByRule {
+                max_f1: rule(ThresholdRule::MaxF1),
+                roc_corner: rule(ThresholdRule::RocCorner),
+            }),
+            grid: CandidateResults::all(seeds, numbers),
             thresholds: seeds.iter().map(|seed| seed.threshold).collect(),
             validation_f1: seeds.iter().map(|seed| seed.validation_f1).collect(),
             hyperparameters: seeds
@@ -211,14 +275,44 @@ impl ModelResults {
     }
 }
 
-fn difference(model: &ByCondition, baseline: &ByCondition) -> ByCondition {
-    model
-        .iter()
-        .filter_map(|(condition, model)| {
-            let baseline = baseline.get(condition)?;
-            let per_seed = model.per_seed.iter().zip(&baseline.per_seed);
-            let per_seed = per_seed.map(|(model, baseline)| model - baseline).collect();
-            Some((condition.clone(), OverSeeds::of(per_seed)))
-        })
-        .collect()
+impl RuleResults {
+    fn new(seeds: &[&ModelOutcome], rule: ThresholdRule, conditions: &[String]) -> Self {
+        let of_rule = seeds.iter().map(|seed| seed.threshold_rules.get(rule));
+        let figure = |condition: &String| {
+            let per_seed = of_rule.clone().filter_map(|of| of.f1.get(condition));
+            (
+                condition.clone(),
+                OverSeeds::of(per_seed.copied().collect()),
+            )
+        };
+        let mut f1: ByCondition = conditions.iter().map(figure).collect();
+        if let Some(mean) = mean_over(&f1, conditions) {
+            f1.insert(MEAN_OVER_CONDITIONS.into(), mean);
+        }
+        Self {
+            thresholds: of_rule.clone().map(|of| of.threshold).collect(),
+            f1,
+        }
+    }
+}
+
+impl CandidateResults {
+    /// In the order of the grid.
+    fn all(seeds: &[&ModelOutcome], numbers: &[u64]) -> Vec<Self> {
+        let grid = seeds.first().map(|first| &first.grid[..]);
+        let candidates = grid.unwrap_or_default().iter().enumerate();
+        let results = candidates.map(|(number, candidate)| {
+            let scores = seeds.iter().filter_map(|seed| seed.grid.get(number));
+            let chosen = seeds
+                .iter()
+                .zip(numbers)
+                .filter(|(seed, _)| seed.hyperparameters == candidate.hyperparameters);
+            Self {
+                hyperparameters: candidate.hyperparameters.clone(),
+                validation_f1: OverSeeds::of(scores.map(|of| of.validation_f1).collect()),
+                chosen_by: chosen.map(|(_, number)| *number).collect(),
+            }
+        });
+        results.collect()
+    }
 }

@@ -1,24 +1,27 @@
 //! One seed: train, select and threshold on training and validation rows, score test rows once.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
 use candle_core::{Device, Tensor};
-use emma_attention::Coldness;
 use emma_data::{Samples, generator};
 use emma_energy::SeededVarMap;
 use emma_models::{
     Batch, Checkpoint, ClassificationMetrics, ConfusionMatrix, TrainedModel, TrainingConfig,
     TrainingHistory, TrainingRows, constant_prediction_loss, train, train_without_validation,
 };
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use sha2::{Digest, Sha256};
 
-use super::data::{SeedData, UNCORRUPTED};
+use super::conditions::{Condition, UNCORRUPTED, short_names};
+use super::data::SeedData;
 use super::models::{Energies, ModelKind, Tensors, TrainedAutoencoder};
-use super::outcome::{ModelOutcome, SeedOutcome};
+use super::outcome::{ByRule, CandidateOutcome, ModelOutcome, RuleOutcome, SeedOutcome};
 use super::settings::Settings;
+use super::unscored::{Training, Unscored};
 use crate::failure::CommandResult;
 use crate::files;
 use crate::progress::Progress;
@@ -34,6 +37,37 @@ const MOST_STARTS: usize = 5;
 /// best constant prediction.
 const LEARNED: f64 = 0.99;
 
+/// A model that is trained by itself, kept in files of its own and taken up again: the smallest piece of
+/// work that machines share out.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Unit {
+    pub(crate) kind: ModelKind,
+    /// The model's name; for `with`, whose candidates are units, with the candidate's number.
+    pub(crate) name: String,
+}
+
+/// The units of a seed, in the order in which they are shared out.
+pub(crate) fn units(settings: &Settings, samples: &Samples) -> CommandResult<Vec<Unit>> {
+    let single_modes = (0..samples.n_modes()).map(ModelKind::SingleMode);
+    let alone = single_modes.chain([ModelKind::Base, ModelKind::Without, ModelKind::Alternative]);
+    let alone = alone.map(|kind| Unit {
+        kind,
+        name: kind.name(samples),
+    });
+    let candidates = settings.candidates()?;
+    let candidates = candidates
+        .into_iter()
+        .enumerate()
+        .map(|(number, candidate)| {
+            let kind = ModelKind::With(candidate);
+            Unit {
+                kind,
+                name: format!("{}-{number:03}", kind.name(samples)),
+            }
+        });
+    Ok(alone.chain(candidates).collect())
+}
+
 /// Runs one seed, or reads what an earlier run found.
 pub(crate) fn run(
     settings: &Settings,
@@ -43,53 +77,91 @@ pub(crate) fn run(
     device: &Device,
     progress: &Progress,
 ) -> CommandResult<SeedOutcome> {
-    let steps = steps(settings, samples);
-    if let Some(outcome) = finished(folder, seed, samples) {
-        progress.advance(steps);
+    let units = units(settings, samples)?;
+    if let Some(outcome) = finished(settings, folder, seed, &units, samples) {
+        progress.advance(steps(settings, samples, &units));
+        // A run that was killed just before it did so.
+        Unscored::of_seed(folder).remove();
         return Ok(outcome);
     }
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
+    let unscored = Unscored::of_seed(folder);
+    unscored.prepare()?;
     files::remove_unfinished(folder);
     let seed_run = SeedRun::new(settings, samples, seed, device, progress)?;
-    files::write(
-        &folder.join(SPLIT_FILE),
-        &serde_json::to_vec(&seed_run.data.split).context("cannot write the split")?,
-    )?;
-    let mut models = BTreeMap::new();
-    for trained in seed_run.train_all()? {
-        let name = trained.kind.name(samples);
-        let path = folder.join(model_file(&name));
-        files::write(&path, &trained.checkpoint.to_bytes()?)?;
-        models.insert(name, seed_run.evaluate(trained)?);
-    }
-    let outcome = SeedOutcome { seed, models };
-    files::write_json(&folder.join(OUTCOME_FILE), &outcome)?;
+    seed_run.train_missing(&units, &unscored)?;
+    let outcome = seed_run.finish(&units, &unscored, folder)?;
+    unscored.remove();
     Ok(outcome)
 }
 
-/// Progress steps (epochs) of one seed.
-pub(crate) fn steps(settings: &Settings, samples: &Samples) -> u64 {
+/// Trains some units of a seed and scores nothing: those who have the others do.
+pub(crate) fn run_share(
+    settings: &Settings,
+    samples: &Samples,
+    seed: u64,
+    units: &[Unit],
+    folder: &Path,
+    device: &Device,
+    progress: &Progress,
+) -> CommandResult<()> {
+    let unscored = Unscored::of_seed(folder);
+    unscored.prepare()?;
+    let seed_run = SeedRun::new(settings, samples, seed, device, progress)?;
+    seed_run.train_missing(units, &unscored)
+}
+
+/// Progress steps (epochs) of units of one seed.
+pub(crate) fn steps(settings: &Settings, samples: &Samples, units: &[Unit]) -> u64 {
+    let first = Foundation::of(units);
     let stage_one = samples.n_modes() * settings.autoencoder_training.n_epochs;
-    // Single modes, base, without, alternative, and `with` at every coldness.
-    let models = samples.n_modes() + 3 + settings.coldness.len();
-    (stage_one + models * settings.training.n_epochs) as u64
+    let has_base = units.iter().any(|unit| unit.kind == ModelKind::Base);
+    let models = units.len() + usize::from(first.base && !has_base);
+    (usize::from(first.energies) * stage_one + models * settings.training.n_epochs) as u64
+}
+
+/// What must be trained before some units can be.
+struct Foundation {
+    /// `base`, itself or as first values.
+    base: bool,
+    /// Autoencoders.
+    energies: bool,
+}
+
+impl Foundation {
+    fn of(units: &[Unit]) -> Self {
+        let needs_base =
+            |kind: ModelKind| kind == ModelKind::Base || kind.learns_from_corrupted_rows();
+        Self {
+            base: units.iter().any(|unit| needs_base(unit.kind)),
+            energies: units
+                .iter()
+                .any(|unit| matches!(unit.kind, ModelKind::With(_))),
+        }
+    }
 }
 
 /// What an earlier run found, if it found all of it and its files are still there.
-fn finished(folder: &Path, seed: u64, samples: &Samples) -> Option<SeedOutcome> {
+fn finished(
+    settings: &Settings,
+    folder: &Path,
+    seed: u64,
+    units: &[Unit],
+    samples: &Samples,
+) -> Option<SeedOutcome> {
     let text = std::fs::read_to_string(folder.join(OUTCOME_FILE)).ok()?;
     let outcome: SeedOutcome = serde_json::from_str(&text).ok()?;
-    let single_modes = (0..samples.n_modes()).map(ModelKind::SingleMode);
-    let complete = single_modes
-        .chain([
-            ModelKind::Base,
-            ModelKind::Without,
-            ModelKind::Alternative,
-            ModelKind::With(Coldness::default()),
-        ])
-        .map(|kind| kind.name(samples))
-        .all(|name| outcome.models.contains_key(&name) && folder.join(model_file(&name)).is_file());
+    let conditions = Condition::all(&settings.data.modes).ok()?;
+    let complete = units
+        .iter()
+        .map(|unit| unit.kind.name(samples))
+        .all(|name| {
+            let scored = |model: &ModelOutcome| {
+                let mut conditions = conditions.iter();
+                conditions.all(|condition| model.test.contains_key(&condition.name))
+            };
+            outcome.models.get(&name).is_some_and(scored)
+                && folder.join(model_file(&name)).is_file()
+        });
     (complete && outcome.seed == seed && folder.join(SPLIT_FILE).is_file()).then_some(outcome)
 }
 
@@ -107,16 +179,21 @@ struct SeedRun<'a> {
     data: SeedData,
 }
 
-/// A model that has its threshold.
+/// A model that has its thresholds.
 struct Trained {
+    checkpoint: Checkpoint,
+    variables: Tensors,
+    training: Training,
+}
+
+/// A model that is to be scored.
+struct Chosen {
     kind: ModelKind,
+    name: String,
     checkpoint: Checkpoint,
     model: TrainedModel,
-    variables: Tensors,
-    history: TrainingHistory,
-    starts: usize,
-    validation_f1: f64,
-    seconds: f64,
+    training: Training,
+    grid: Vec<CandidateOutcome>,
 }
 
 /// Rows to learn from.
@@ -182,83 +259,91 @@ impl<'a> SeedRun<'a> {
         })
     }
 
-    /// All models, in parallel where none waits for another.
+    /// Trains the units that are not yet there, in parallel where none waits for another.
     ///
-    /// The candidates for `with` share its random streams, so that only the coldness differs.
-    fn train_all(&self) -> CommandResult<Vec<Trained>> {
+    /// The candidates for `with` share its random streams, so that only the hyper-parameters differ.
+    fn train_missing(&self, units: &[Unit], unscored: &Unscored) -> CommandResult<()> {
+        let missing: Vec<Unit> = units
+            .iter()
+            .filter(|unit| !unscored.has(&unit.name))
+            .cloned()
+            .collect();
+        let all_steps = steps(self.settings, self.samples, units);
+        let missing_steps = steps(self.settings, self.samples, &missing);
+        self.progress.advance(all_steps - missing_steps);
+        if missing.is_empty() {
+            return Ok(());
+        }
         let clean = self.data.train.batch()?;
         let clean_validation = self.data.validation.batch()?;
-        let n_modes = self.samples.n_modes();
         let no_energies = Energies::new(Vec::new())?;
         let learn_clean = |kind| {
             let lesson = Lesson::Clean(&clean);
-            self.train(
-                kind,
-                &no_energies,
-                lesson,
-                &clean_validation,
-                &Tensors::new(),
-            )
+            let no_values = Tensors::new();
+            self.train(kind, &no_energies, lesson, &clean_validation, &no_values)
         };
-        let (autoencoders, first) = rayon::join(
+        let keep = |unit: &Unit, trained: &Trained| {
+            unscored.keep(&unit.name, &trained.checkpoint, &trained.training)
+        };
+        let foundation = Foundation::of(&missing);
+        let of_kind = |wanted: fn(ModelKind) -> bool| -> Vec<&Unit> {
+            missing.iter().filter(|unit| wanted(unit.kind)).collect()
+        };
+        let single_modes = of_kind(|kind| matches!(kind, ModelKind::SingleMode(_)));
+        let learn_base = || -> CommandResult<Tensors> {
+            if !foundation.base {
+                return Ok(Tensors::new());
+            }
+            let base = learn_clean(ModelKind::Base)?;
+            let mut unit = missing.iter().filter(|unit| unit.kind == ModelKind::Base);
+            unit.try_for_each(|unit| keep(unit, &base))?;
+            Ok(base.variables)
+        };
+        let (autoencoders, (base, others)) = rayon::join(
             || {
+                let n_modes = usize::from(foundation.energies) * self.samples.n_modes();
                 (0..n_modes)
                     .into_par_iter()
                     .map(|mode| self.train_autoencoder(mode, &clean.modes()[mode]))
                     .collect::<CommandResult<Vec<_>>>()
             },
             || {
-                rayon::join(
-                    || learn_clean(ModelKind::Base),
-                    || {
-                        (0..n_modes)
-                            .into_par_iter()
-                            .map(|mode| learn_clean(ModelKind::SingleMode(mode)))
-                            .collect::<CommandResult<Vec<_>>>()
-                    },
-                )
+                rayon::join(learn_base, || {
+                    single_modes
+                        .par_iter()
+                        .try_for_each(|unit| keep(unit, &learn_clean(unit.kind)?))
+                })
             },
         );
-        let energies = Energies::new(autoencoders?)?;
-        let (base, single_modes) = (first.0?, first.1?);
+        others?;
+        let (energies, base) = (Energies::new(autoencoders?)?, base?);
 
-        let validation = self.corrupted_validation(&energies)?;
-        let learn_corrupted = |kind| {
-            let has_emma = matches!(kind, ModelKind::With(_));
+        let corrupted = of_kind(ModelKind::learns_from_corrupted_rows);
+        if corrupted.is_empty() {
+            return Ok(());
+        }
+        let mut validation = self.corrupted_validation()?;
+        if foundation.energies {
+            validation = energies.annotate(validation)?;
+        }
+        corrupted.par_iter().try_for_each(|unit| {
+            let has_emma = matches!(unit.kind, ModelKind::With(_));
             let lesson = Lesson::Corrupted(self, has_emma.then_some(&energies));
-            self.train(kind, &energies, lesson, &validation, &base.variables)
-        };
-        let (baselines, with) = rayon::join(
-            || {
-                rayon::join(
-                    || learn_corrupted(ModelKind::Without),
-                    || learn_corrupted(ModelKind::Alternative),
-                )
-            },
-            || {
-                self.settings
-                    .coldness
-                    .clone()
-                    .into_par_iter()
-                    .map(|coldness| learn_corrupted(ModelKind::With(Coldness::new(coldness)?)))
-                    .collect::<CommandResult<Vec<_>>>()
-            },
-        );
-        let mut models = single_modes;
-        models.extend([base, baselines.0?, baselines.1?]);
-        models.extend(best_by_validation(with?));
-        Ok(models)
+            keep(
+                unit,
+                &self.train(unit.kind, &energies, lesson, &validation, &base)?,
+            )
+        })
     }
 
     /// All draws of the corrupted validation rows, one after the other.
-    fn corrupted_validation(&self, energies: &Energies) -> CommandResult<Batch> {
+    fn corrupted_validation(&self) -> CommandResult<Batch> {
         let part = &self.data.validation;
         let mut draws = self.data.corrupted_validation.iter();
         let first = draws.next().context("no draw of validation noise")?;
-        let all = draws.try_fold(part.corrupted_batch(first)?, |all, draw| {
+        draws.try_fold(part.corrupted_batch(first)?, |all, draw| {
             CommandResult::Ok(all.followed_by(&part.corrupted_batch(draw)?)?)
-        })?;
-        energies.annotate(all)
+        })
     }
 
     fn train_autoencoder(&self, mode: usize, rows: &Tensor) -> CommandResult<TrainedAutoencoder> {
@@ -269,7 +354,7 @@ impl<'a> SeedRun<'a> {
         Ok(trained)
     }
 
-    /// Trains one model from the given first values and chooses its threshold.
+    /// Trains one model from the given first values and chooses its thresholds.
     fn train(
         &self,
         kind: ModelKind,
@@ -331,14 +416,13 @@ impl<'a> SeedRun<'a> {
             kind.metadata(self.settings, self.samples, self.seed, history.best_epoch);
 
         let stage_two = self.checkpoint(kind, &metadata, energies, &tensors)?;
-        let probabilities = predict_standardized(kind, &stage_two.1, validation.modes())?;
+        let stage_two = TrainedModel::from_checkpoint(&stage_two, self.device)?;
+        let probabilities = predict_standardized(kind, &stage_two, validation.modes())?;
         // The labels of one draw after those of the other.
         let labels = &self.data.validation.labels;
         let labels = &labels.repeat(probabilities.len() / labels.len());
-        let threshold = self
-            .settings
-            .threshold_rule
-            .choose(&probabilities, labels)?;
+        let thresholds = ByRule::of(|rule| rule.choose(&probabilities, labels))?;
+        let threshold = *thresholds.get(self.settings.threshold_rule);
         let validation_f1 = ConfusionMatrix::at_threshold(&probabilities, labels, threshold)?.f1();
 
         if self.settings.retrain {
@@ -356,18 +440,18 @@ impl<'a> SeedRun<'a> {
             tensors = variables.snapshot()?;
         }
         metadata.threshold = threshold;
-        let (checkpoint, model) = self.checkpoint(kind, &metadata, energies, &tensors)?;
         Ok(Trained {
-            kind,
-            checkpoint,
-            model,
+            checkpoint: self.checkpoint(kind, &metadata, energies, &tensors)?,
             // Not the retrained ones: those have seen the validation rows, on which the models that
             // start from here are still to be chosen.
             variables: stage_two_values,
-            history,
-            starts,
-            validation_f1,
-            seconds: start.elapsed().as_secs_f64(),
+            training: Training {
+                validation_f1,
+                thresholds,
+                starts,
+                history,
+                seconds: start.elapsed().as_secs_f64(),
+            },
         })
     }
 
@@ -386,14 +470,14 @@ impl<'a> SeedRun<'a> {
         Ok(history.best_validation_loss() < LEARNED * constant)
     }
 
-    /// The model as its file will have it, so that what is scored is what is saved.
+    /// The model as its file will have it.
     fn checkpoint(
         &self,
         kind: ModelKind,
         metadata: &emma_models::ModelMetadata,
         energies: &Energies,
         variables: &Tensors,
-    ) -> CommandResult<(Checkpoint, TrainedModel)> {
+    ) -> CommandResult<Checkpoint> {
         let mut tensors = variables.clone();
         if matches!(kind, ModelKind::With(_)) {
             tensors.extend(energies.tensors.clone());
@@ -406,35 +490,149 @@ impl<'a> SeedRun<'a> {
                 }
             }
         }
-        let checkpoint = Checkpoint::new(metadata.clone(), tensors)?;
-        let model = TrainedModel::from_checkpoint(&checkpoint, self.device)?;
-        Ok((checkpoint, model))
+        Ok(Checkpoint::new(metadata.clone(), tensors)?)
     }
 
-    /// Scores test rows: clean ones as `emma score` would, noisy ones after standardization.
-    fn evaluate(&self, trained: Trained) -> CommandResult<ModelOutcome> {
-        let threshold = trained.checkpoint.metadata().threshold;
-        let labels = &self.data.test.labels;
-        let measure =
-            |probabilities: &[f32]| ClassificationMetrics::of(probabilities, labels, threshold);
-        let raw = self.data.test.raw_tensors()?;
-        let clean = trained.model.predict(own_modes(trained.kind, &raw))?;
-        let mut test = BTreeMap::from([(UNCORRUPTED.to_owned(), measure(&clean.probabilities)?)]);
-        for (mode, corrupted) in self.samples.modes().iter().zip(&self.data.corrupted_test) {
-            let probabilities =
-                predict_standardized(trained.kind, &trained.model, &corrupted.tensors()?)?;
-            test.insert(mode.name.clone(), measure(&probabilities)?);
+    /// Chooses among the candidates, scores what is chosen on the test rows, and writes the seed's
+    /// files.
+    fn finish(
+        &self,
+        units: &[Unit],
+        unscored: &Unscored,
+        folder: &Path,
+    ) -> CommandResult<SeedOutcome> {
+        let chosen = self.choose(units, unscored)?;
+        let split = serde_json::to_vec(&self.data.split).context("cannot write the split")?;
+        files::write(&folder.join(SPLIT_FILE), &split)?;
+        for model in &chosen {
+            let path = folder.join(model_file(&model.name));
+            files::write(&path, &model.checkpoint.to_bytes()?)?;
         }
-        Ok(ModelOutcome {
-            test,
-            validation_f1: trained.validation_f1,
-            threshold,
-            hyperparameters: trained.kind.hyperparameters(self.settings),
-            starts: trained.starts,
-            history: trained.history,
-            training_seconds: trained.seconds,
-        })
+        let outcome = SeedOutcome {
+            seed: self.seed,
+            split_sha256: sha256(&split),
+            models: self.score(chosen)?,
+        };
+        files::write_json(&folder.join(OUTCOME_FILE), &outcome)?;
+        Ok(outcome)
     }
+
+    /// Every model as its file has it, so that what is scored is what is saved; of the candidates for
+    /// `with` the one of the highest validation F1, the first of equals.
+    fn choose(&self, units: &[Unit], unscored: &Unscored) -> CommandResult<Vec<Chosen>> {
+        let mut best: Vec<(&Unit, Training)> = Vec::new();
+        let mut grid = Vec::new();
+        let mut grid_seconds = 0.;
+        for unit in units {
+            let lost = || format!("lost {} of seed {}", unit.name, self.seed);
+            let training = unscored.training(&unit.name).with_context(lost)?;
+            if matches!(unit.kind, ModelKind::With(_)) {
+                grid.push(CandidateOutcome {
+                    hyperparameters: unit.kind.hyperparameters(),
+                    validation_f1: training.validation_f1,
+                });
+                grid_seconds += training.seconds;
+                if let Some((rival, earlier)) = best.last_mut()
+                    && matches!(rival.kind, ModelKind::With(_))
+                {
+                    if training.validation_f1 > earlier.validation_f1 {
+                        (*rival, *earlier) = (unit, training);
+                    }
+                    continue;
+                }
+            }
+            best.push((unit, training));
+        }
+        let chosen = |(unit, mut training): (&Unit, Training)| {
+            let checkpoint = unscored.checkpoint(&unit.name)?;
+            let mut model_grid = Vec::new();
+            if matches!(unit.kind, ModelKind::With(_)) {
+                // All the time it took to find it.
+                training.seconds = grid_seconds;
+                model_grid.clone_from(&grid);
+            }
+            Ok(Chosen {
+                kind: unit.kind,
+                name: unit.kind.name(self.samples),
+                model: TrainedModel::from_checkpoint(&checkpoint, self.device)?,
+                checkpoint,
+                training,
+                grid: model_grid,
+            })
+        };
+        best.into_iter().map(chosen).collect()
+    }
+
+    /// Scores test rows in every condition: clean ones as `emma score` would, the others after
+    /// standardization.
+    fn score(&self, chosen: Vec<Chosen>) -> CommandResult<BTreeMap<String, ModelOutcome>> {
+        let labels = &self.data.test.labels;
+        let mut models: BTreeMap<String, ModelOutcome> = BTreeMap::new();
+        let mut scorers = Vec::with_capacity(chosen.len());
+        for model in chosen {
+            let outcome = ModelOutcome {
+                test: BTreeMap::new(),
+                validation_f1: model.training.validation_f1,
+                threshold: model.checkpoint.metadata().threshold,
+                threshold_rules: ByRule::of(|rule| {
+                    CommandResult::Ok(RuleOutcome {
+                        threshold: *model.training.thresholds.get(rule),
+                        f1: BTreeMap::new(),
+                    })
+                })?,
+                hyperparameters: model.kind.hyperparameters(),
+                grid: model.grid,
+                starts: model.training.starts,
+                history: model.training.history,
+                training_seconds: model.training.seconds,
+            };
+            models.insert(model.name.clone(), outcome);
+            scorers.push((model.name, model.kind, model.model));
+        }
+        let modes = &self.settings.data.modes;
+        let short_names = short_names(modes, self.settings.noise_std)?;
+        for condition in Condition::all(modes)? {
+            let is_clean = condition.name == UNCORRUPTED;
+            let rows = if is_clean {
+                self.data.test.raw_tensors()?
+            } else {
+                self.data.corrupted_test(&condition, self.settings)?
+            };
+            let short = short_names
+                .iter()
+                .filter(|(_, long)| *long == condition.name);
+            let names: Vec<&String> = std::iter::once(&condition.name)
+                .chain(short.map(|(short, _)| short))
+                .collect();
+            for (name, kind, model) in &scorers {
+                let probabilities = if is_clean {
+                    model.predict(own_modes(*kind, &rows))?.probabilities
+                } else {
+                    predict_standardized(*kind, model, &rows)?
+                };
+                let outcome = models.get_mut(name).context("a model without outcome")?;
+                let metrics = ClassificationMetrics::of(&probabilities, labels, outcome.threshold)?;
+                for &name in &names {
+                    outcome.test.insert(name.clone(), metrics);
+                }
+                let rules = &mut outcome.threshold_rules;
+                for rule in [&mut rules.max_f1, &mut rules.roc_corner] {
+                    let counts =
+                        ConfusionMatrix::at_threshold(&probabilities, labels, rule.threshold)?;
+                    rule.f1.insert(condition.name.clone(), counts.f1());
+                }
+            }
+        }
+        Ok(models)
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(text, "{byte:02x}"); // Writing to a String cannot fail.
+    }
+    text
 }
 
 fn predict_standardized(
@@ -453,18 +651,4 @@ fn own_modes(kind: ModelKind, modes: &[Tensor]) -> &[Tensor] {
         ModelKind::SingleMode(mode) => &modes[mode..=mode],
         _ => modes,
     }
-}
-
-/// The candidate of the highest validation F1 (the first of equals), with all the time it took to
-/// find it.
-fn best_by_validation(candidates: Vec<Trained>) -> Option<Trained> {
-    let seconds = candidates.iter().map(|candidate| candidate.seconds).sum();
-    let best = candidates.into_iter().reduce(|best, candidate| {
-        if candidate.validation_f1 > best.validation_f1 {
-            candidate
-        } else {
-            best
-        }
-    });
-    best.map(|best| Trained { seconds, ..best })
 }

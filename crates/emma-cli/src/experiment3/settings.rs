@@ -4,6 +4,12 @@ use emma_attention::Regularizers;
 use emma_energy::AutoencoderTraining;
 use emma_models::{ThresholdRule, TrainingConfig};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::grid::{Candidate, Grid, GridName};
+use super::shard::Shard;
+use crate::experiment::folder::first_difference;
+use crate::failure::CommandResult;
 
 /// Source of data: HTRU2, told by its digest.
 pub(crate) const HTRU2: &str = "htru2";
@@ -47,11 +53,18 @@ pub(crate) struct Settings {
     pub(crate) training: TrainingConfig,
     /// Coldness values that `with` chooses from by validation F1.
     pub(crate) coldness: Vec<f64>,
+    /// What the regularizers are; their weights come from the grid.
     pub(crate) regularizers: Regularizers,
+    /// The other hyper-parameters that `with` chooses from.
+    #[serde(default)]
+    pub(crate) grid: Grid,
     /// Lower bound of the self-energy weights in training.
     pub(crate) minimum_self_weight: f64,
     pub(crate) threshold_rule: ThresholdRule,
     pub(crate) retrain: bool,
+    /// The share of the work that a folder is for, if not for all of it. No score depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shard: Option<Shard>,
 }
 
 impl Settings {
@@ -73,19 +86,47 @@ impl Settings {
             network_hidden: vec![8, 4],
             single_mode_hidden: vec![2],
             training: TrainingConfig::default(),
-            coldness: vec![0.01, 0.1, 1.],
+            coldness: GridName::default().coldness(),
             regularizers: Regularizers::default(),
+            grid: Grid::default(),
             minimum_self_weight: 1.,
             threshold_rule: ThresholdRule::default(),
             retrain: false,
+            shard: None,
         }
+    }
+
+    /// Takes another grid.
+    pub(crate) fn set_grid(&mut self, name: GridName) {
+        self.coldness = name.coldness();
+        self.grid = name.grid();
+    }
+
+    /// The combinations that `with` is trained with.
+    pub(crate) fn candidates(&self) -> CommandResult<Vec<Candidate>> {
+        self.grid.candidates(&self.coldness, self.regularizers)
+    }
+
+    /// Completes the settings of an earlier version.
+    pub(crate) fn upgrade(earlier: &mut Value) {
+        if let Value::Object(members) = earlier {
+            // Versions without a choice of grids had the one that is the default.
+            members.entry("grid").or_insert(json!(Grid::default()));
+        }
+    }
+
+    /// The first setting in which an earlier run differs: its name, then, now.
+    pub(crate) fn difference(&self, earlier: &Value) -> Option<(String, String, String)> {
+        let now = serde_json::to_value(self).ok()?;
+        let mut earlier = earlier.clone();
+        Self::upgrade(&mut earlier);
+        first_difference(&earlier, &now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::folder::difference;
 
     fn settings() -> Settings {
         let data = DataSettings {
@@ -100,20 +141,38 @@ mod tests {
 
     #[test]
     fn the_setting_that_differs_is_named_with_both_values() {
-        let json = |settings: &Settings| serde_json::to_value(settings).unwrap();
-        let earlier = json(&settings());
-        assert_eq!(difference("", &earlier, &json(&settings())), None);
+        let earlier = serde_json::to_value(settings()).unwrap();
+        assert_eq!(settings().difference(&earlier), None);
         let mut other = settings();
         other.training.n_epochs = 3;
         assert_eq!(
-            difference("", &earlier, &json(&other)),
+            other.difference(&earlier),
             Some(("training.n_epochs".into(), "35".into(), "3".into()))
         );
         let mut other = settings();
         other.seeds = vec![0];
         assert_eq!(
-            difference("", &earlier, &json(&other)),
+            other.difference(&earlier),
             Some(("seeds".into(), "[0,1]".into(), "[0]".into()))
         );
+        let mut other = settings();
+        other.shard = Some(Shard { index: 1, of: 4 });
+        assert_eq!(
+            other.difference(&earlier),
+            Some(("shard".into(), "null".into(), "\"1/4\"".into()))
+        );
+    }
+
+    #[test]
+    fn settings_without_a_grid_had_the_default_one() {
+        let mut earlier = serde_json::to_value(settings()).unwrap();
+        earlier.as_object_mut().unwrap().remove("grid");
+        assert_eq!(settings().difference(&earlier), None);
+        let read: Settings = serde_json::from_value(earlier.clone()).unwrap();
+        assert_eq!(read, settings());
+        let mut other = settings();
+        other.set_grid(GridName::None);
+        let (name, ..) = other.difference(&earlier).unwrap();
+        assert_eq!(name, "coldness");
     }
 }
