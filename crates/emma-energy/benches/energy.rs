@@ -1,11 +1,12 @@
-//! Potential energy of rows, and one epoch of stage one.
+//! Energies of rows by every kind of estimator, one epoch of stage one, and fits.
 
 use std::hint::black_box;
 
 use candle_core::{DType, Device, Tensor};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use emma_energy::{
-    AutoencoderConfig, AutoencoderTraining, DenoisingAutoencoder, Result, SeededVarMap,
+    AutoencoderConfig, AutoencoderTraining, DenoisingAutoencoder, EnergyEstimator,
+    GaussianMixtureFit, MahalanobisFit, NearestNeighborsFit, Result, SeededVarMap,
     potential_energy, train_autoencoder,
 };
 use rand::Rng;
@@ -40,6 +41,42 @@ fn potential(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Mixture of ten, Mahalanobis distance, five neighbors among 12,000 rows: four features, f32.
+fn densities(criterion: &mut Criterion) {
+    let (_, _, training) = fixture(12_000).expect("valid sizes");
+    let rng = &mut emma_testkit::rng(4);
+    let mixture = GaussianMixtureFit::default().fit(&training, rng);
+    let distance = MahalanobisFit::default().fit(&training, rng);
+    let neighbors = NearestNeighborsFit::default().fit(&training, rng);
+    let estimators: [(&str, Box<dyn EnergyEstimator>); 3] = [
+        ("gaussian_mixture", Box::new(mixture.expect("rows to fit"))),
+        ("mahalanobis", Box::new(distance.expect("rows to fit"))),
+        (
+            "nearest_neighbors",
+            Box::new(neighbors.expect("rows to fit")),
+        ),
+    ];
+    for (name, estimator) in estimators {
+        let mut group = criterion.benchmark_group(name);
+        for n_rows in [1usize, 32, 4096] {
+            let (_, _, rows) = fixture(n_rows).expect("valid sizes");
+            group.throughput(Throughput::Elements(n_rows as u64));
+            group.bench_with_input(
+                BenchmarkId::from_parameter(n_rows),
+                &rows,
+                |bencher, rows| bencher.iter(|| estimator.energy(black_box(rows))),
+            );
+        }
+        group.finish();
+    }
+    let mut group = criterion.benchmark_group("fit");
+    group.sample_size(10);
+    group.bench_function("gaussian_mixture of 12000 rows", |bencher| {
+        bencher.iter(|| GaussianMixtureFit::default().fit(&training, &mut emma_testkit::rng(4)));
+    });
+    group.finish();
+}
+
 fn training(criterion: &mut Criterion) {
     let (autoencoder, variables, rows) = fixture(4096).expect("valid sizes");
     let settings = AutoencoderTraining {
@@ -56,5 +93,5 @@ fn training(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, potential, training);
+criterion_group!(benches, potential, densities, training);
 criterion_main!(benches);

@@ -172,7 +172,9 @@ pub(crate) fn component_of<'a>(
     let mut covariance = vec![0.; n * n];
     // Otherwise a division by nothing; the component is dropped.
     if weight > NO_ROWS {
-        mean.iter_mut().for_each(|sum| *sum /= weight);
+        for sum in &mut mean {
+            *sum /= weight;
+        }
         let mut difference = vec![0.; n];
         for (row, &membership) in rows.iter().zip(memberships) {
             for ((difference, value), mean) in difference.iter_mut().zip(row).zip(&mean) {
@@ -294,7 +296,7 @@ mod tests {
             let start = initial_components(&rows, n_components, 1e-2, &mut rng);
             let outcome = expectation_maximization(&rows, start, &limits);
             let smallest = outcome.components.iter()
-                .flat_map(|c| c.precision_cholesky())
+                .flat_map(Component::precision_cholesky)
                 .fold(0f64, |most, value| most.max(value.abs()));
             prop_assume!(smallest < 300.);
             for pair in outcome.mean_log_likelihoods.windows(2) {

@@ -103,6 +103,7 @@ fn move_centers(rows: &TrainingRows, nearest: &[usize], centers: &mut [Vec<f64>]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use rand::Rng;
 
     /// Three clusters of rows, far apart.
     fn clusters() -> TrainingRows {

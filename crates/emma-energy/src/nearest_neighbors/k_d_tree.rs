@@ -30,8 +30,14 @@ struct Node {
 /// A stored row, by its place in the tree.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Neighbor {
-    pub(super) squared_distance: f64,
+    squared_distance: f64,
     place: usize,
+}
+
+impl Neighbor {
+    pub(super) fn distance(self) -> f64 {
+        self.squared_distance.sqrt()
+    }
 }
 
 impl KdTree {
