@@ -180,6 +180,15 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<Error>,
     },
+    /// The names of a table that is to be written would be taken for its first row.
+    #[error(
+        "expected a column to be written whose name is no number, found {}",
+        listing(found)
+    )]
+    NumericHeader {
+        /// Names of the columns.
+        found: Vec<String>,
+    },
     /// The file's bytes are not the data set that was asked for.
     #[error("{file}: expected a file with SHA-256 {}, found {found}", expected.join(" or "))]
     WrongDigest {
@@ -671,6 +680,14 @@ pub enum Error {
     ModeCorruptionText {
         /// The text that came.
         found: String,
+    },
+    /// A mode could not be corrupted.
+    #[error("{corruption} cannot be done")]
+    CorruptionFailed {
+        /// The corruption, with its mode.
+        corruption: String,
+        /// What is in its way.
+        source: Box<Error>,
     },
     /// A mode of a name that a table does not have was to be corrupted.
     #[error(

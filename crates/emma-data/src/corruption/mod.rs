@@ -2,6 +2,7 @@
 
 mod clip_bound;
 mod corrupted_modes;
+mod corrupted_table;
 mod kind;
 mod level;
 mod mode_corruption;
@@ -105,6 +106,20 @@ impl Corruption {
             Self::AdversarialMean(_) => "adversarial_mean",
             Self::Drift(_) => "drift",
         }
+    }
+
+    /// Whether it is told in standard deviations, from the mean: whether it does something else to values
+    /// that are no standard scores.
+    pub fn is_scaled(&self) -> bool {
+        !matches!(
+            self,
+            Self::Missing | Self::Swap | Self::Stuck | Self::AdversarialMean(_)
+        )
+    }
+
+    /// Whether no value is left.
+    fn takes_away(&self) -> bool {
+        matches!(self, Self::Missing)
     }
 }
 

@@ -86,6 +86,23 @@ impl ModeCorruption {
     }
 }
 
+impl ModeCorruption {
+    /// Does it to what `record`, which marks this mode alone, marks.
+    pub(super) fn apply(
+        &self,
+        modes: CorruptedModes,
+        record: &CorruptionRecord,
+        rng: &mut impl Rng,
+    ) -> Result<CorruptedModes> {
+        modes
+            .then(record, &self.corruption, rng)
+            .map_err(|source| Error::CorruptionFailed {
+                corruption: self.to_string(),
+                source: Box::new(source),
+            })
+    }
+}
+
 impl FromStr for ModeCorruption {
     type Err = Error;
 
@@ -138,8 +155,8 @@ impl CorruptedModes {
     ///
     /// # Errors
     /// [`Error::UnknownMode`] before anything is drawn, if a name is not among `modes`;
-    /// [`Error::RecordModes`] if these are not as many as there are modes; those of
-    /// [`CorruptedModes::then`].
+    /// [`Error::RecordModes`] if these are not as many as there are modes; [`Error::CorruptionFailed`]
+    /// around those of [`CorruptedModes::then`].
     pub fn then_each<S: AsRef<str>>(
         mut self,
         modes: &[S],
@@ -158,7 +175,7 @@ impl CorruptedModes {
             .map(|corruption| corruption.mode_index(modes))
             .collect::<Result<_>>()?;
         for (corruption, mode_index) in corruptions.iter().zip(mode_indices) {
-            self = self.then(&rows.only_mode(mode_index)?, &corruption.corruption, rng)?;
+            self = corruption.apply(self, &rows.only_mode(mode_index)?, rng)?;
         }
         Ok(self)
     }
