@@ -231,7 +231,12 @@ pub(crate) struct CorruptArgs {
     #[arg(long, value_enum, default_value_t = RowsArg::All)]
     pub(crate) rows: RowsArg,
     /// Seed of the choice of rows and of the corruption
-    #[arg(long, value_name = "S", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "S",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: u64,
     /// Table to write, with a header: the modes' columns, then the label if there is one; Parquet if the
     /// name ends in .parquet, else CSV

@@ -92,8 +92,8 @@ fn write_raw(
 ) -> CommandResult<(AtomicFile, AtomicFile)> {
     let label = Some(htru2::LABEL_COLUMN.to_owned());
     let config = TableConfig::new(RawModes::columns().into(), label, MissingValues::Refuse)?;
-    let layout = tables::write_layout(&config, path)?;
     let mut table = tables::writer(path, &config, AtomicFile::create(path)?)?;
+    let layout = tables::write_layout(&config, path)?;
     let mut values = Vec::new();
     simulated::in_order(
         survey.n_candidates(),
