@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use emma_data::{
+    CouplingStructure, Manifold, MissingValues, ModeColumns, ModeCorruption, NoiseStd,
+};
 use emma_models::{Metric, ThresholdRule};
 
 use crate::device::DeviceChoice;
@@ -246,9 +249,31 @@ pub(crate) enum DataCommand {
     /// The same rows and seed give the same bits, on any number of threads. What each candidate truly is
     /// goes to a second file.
     Simulate(SimulateArgs),
+    /// Make rows of three modes a, b, c whose redundancy, complementarity and conflict are dialled in
+    ///
+    /// Which modes say the opposite of the truth in which row goes to a second file, and which columns are
+    /// which mode to a third, NAME.table.toml, for --table.
+    Coupling(CouplingArgs),
+    /// Draw points on a curve in the plane, the wave or the circle of the thesis's experiment 1
+    Manifold(ManifoldArgs),
     /// Compare two tables with HTRU2's columns: quantiles, distances, and whether a network can tell
     /// them apart
     Compare(CompareArgs),
+    /// Say what a table holds: rows, modes, classes, missing values, quantiles
+    Describe(DescribeArgs),
+    /// Damage a table on purpose, and write down what was done to which mode of which row
+    ///
+    /// Levels count in standard deviations: a mode is standardized by the mean and the standard deviation that
+    /// its columns have in this table, corrupted, and brought back to the table's units. So noise:0.5 adds
+    /// half a standard deviation of each column, and clip:2 limits it to two on either side of its mean.
+    /// missing, swap, stuck and adversarial_mean need no scale. Values that are not changed keep their bits.
+    ///
+    /// Several corruptions are done in their order, all to the rows that --rows chooses. A mode that
+    /// lacks a value in a row is left as it is there, unless it is taken away by missing.
+    ///
+    /// The table is held in memory: about 16 bytes a value, and 32 for each mode of a row each
+    /// time that it is corrupted. `emma data corruptions` lists the kinds.
+    Corrupt(CorruptArgs),
     /// List the kinds of corruption, how they are written and what they do
     Corruptions(CorruptionsArgs),
 }
@@ -270,6 +295,79 @@ pub(crate) struct CompareArgs {
     /// Print JSON instead of tables
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A table of the user's own.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("layout").args(["table", "mode"]).required(true))]
+pub(crate) struct LayoutArgs {
+    /// Table (CSV, with or without a header, also gzip or zstd, or Parquet), or - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// Layout of the table: a TOML file with label, missing and modes
+    #[arg(
+        long,
+        value_name = "TABLE.toml",
+        group = "layout",
+        required_unless_present = "mode"
+    )]
+    pub(crate) table: Option<PathBuf>,
+    /// One mode and its columns, in the place of --table; once for each mode
+    #[arg(long, value_name = "NAME=COLUMN,...")]
+    pub(crate) mode: Vec<ModeColumns>,
+    /// Column of the label, 0 or 1, with --mode [default: no label is read]
+    #[arg(long, value_name = "COLUMN", conflicts_with = "table")]
+    pub(crate) label: Option<String>,
+    /// What a missing value is, with --mode: an error, or missing [default: error]
+    #[arg(long, value_name = "error|missing", value_parser = missing_values(), conflicts_with = "table")]
+    pub(crate) nan: Option<MissingValues>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DescribeArgs {
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CorruptArgs {
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// What is done to which mode, such as ip:noise:0.5 or dm:missing; once for each, in order
+    #[arg(long, value_name = "MODE:KIND:LEVEL", required = true)]
+    pub(crate) corrupt: Vec<ModeCorruption>,
+    /// Which modes of which rows
+    #[arg(long, value_enum, default_value_t = RowsArg::All)]
+    pub(crate) rows: RowsArg,
+    /// Seed of the choice of rows and of the corruption
+    #[arg(
+        long,
+        value_name = "S",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    pub(crate) seed: u64,
+    /// Table to write, with a header: the modes' columns, then the label if there is one; Parquet if the
+    /// name ends in .parquet, else CSV
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// File for the truth [default: beside the table, as NAME.truth.csv]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth: Option<PathBuf>,
+}
+
+/// Which modes of which rows are corrupted.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum RowsArg {
+    /// Every mode of every row
+    All,
+    /// Half of the rows clean, the others with one mode each, shared equally (the thesis's mixture)
+    Mixture,
+    /// Half of the rows clean, the others with floor((M + 1) / 2) of M modes clean
+    Constrained,
 }
 
 #[derive(Debug, Args)]
@@ -296,9 +394,90 @@ pub(crate) struct SimulateArgs {
     /// File for the curves that the features are moments of: pulse profiles and DM-SNR curves, as bytes
     #[arg(long, value_name = "FILE")]
     pub(crate) curves: Option<PathBuf>,
+    /// File for the same candidates as four raw modes: profile, DM-SNR curve, 16 sub-bands and 16
+    /// sub-integrations by 32 phase bins; Parquet if the name ends in .parquet, else CSV. Its layout for
+    /// --table goes to NAME.table.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) raw: Option<PathBuf>,
     /// Share of pulsars, from 0 to 1 [default: HTRU2's, 0.0916]
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub(crate) pulsar_fraction: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CouplingArgs {
+    /// Number of rows
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = parse_rows, allow_negative_numbers = true)]
+    pub(crate) rows: usize,
+    /// Seed
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Which modes share what
+    #[arg(long, value_enum, default_value_t = StructureArg::Chain)]
+    pub(crate) structure: StructureArg,
+    /// Strength of each shared part: half the distance of the classes in standard deviations, 0 to 100
+    /// [default: 1]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub(crate) strength: Option<f64>,
+    /// Redundancy: correlation of what two modes see of a shared part, given the class, 0 to 1; at 1 the
+    /// second adds nothing [default: 1]
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
+    pub(crate) redundancy: Option<f64>,
+    /// Complementarity: strength of what each mode has for itself, 0 to 100 [default: 0,0,0.5]
+    #[arg(long, value_name = "A,B,C", value_parser = parse_triple, allow_hyphen_values = true)]
+    pub(crate) complementarity: Option<[f64; 3]>,
+    /// Conflict: probability that each mode says the opposite of the truth in a row, 0 to 1 [default: 0,0,0]
+    #[arg(long, value_name = "A,B,C", value_parser = parse_triple, allow_hyphen_values = true)]
+    pub(crate) conflict: Option<[f64; 3]>,
+    /// Probability of class 1, above 0 and below 1 [default: 0.5]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    pub(crate) positive_fraction: Option<f64>,
+    /// Table to write, with a header: a_ab, ..., c_own, label; Parquet if the name ends in .parquet, else CSV
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// File for the truth [default: beside the table, as NAME.truth.csv]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth: Option<PathBuf>,
+}
+
+/// Names of coupling structures on the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum StructureArg {
+    /// One part in a and b, another in b and c
+    Chain,
+    /// One part in all three, another in b and c: b takes over for a, c for b, and not the other way round
+    Nested,
+    /// One part in all three
+    Common,
+}
+
+impl From<StructureArg> for CouplingStructure {
+    fn from(structure: StructureArg) -> Self {
+        match structure {
+            StructureArg::Chain => Self::Chain,
+            StructureArg::Nested => Self::Nested,
+            StructureArg::Common => Self::Common,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManifoldArgs {
+    /// Which curve: wave, (t - pi, sin t), or circle, (3 sin t, 3 cos t), t from 0 to 2 pi
+    #[arg(value_parser = manifolds())]
+    pub(crate) manifold: Manifold,
+    /// Number of points
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = parse_rows, allow_negative_numbers = true)]
+    pub(crate) rows: usize,
+    /// Standard deviation of Gaussian noise on both coordinates [default: none]
+    #[arg(long, value_name = "S", value_parser = parse_noise, allow_negative_numbers = true)]
+    pub(crate) noise: Option<NoiseStd>,
+    /// Seed
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Table to write: x, y, with a header; Parquet if the name ends in .parquet, else CSV
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -344,6 +523,17 @@ fn metrics() -> impl TypedValueParser<Value = Metric> {
     PossibleValuesParser::new(Metric::ALL.map(value)).try_map(|name| name.parse::<Metric>())
 }
 
+/// What becomes of missing values, on the command line.
+fn missing_values() -> impl TypedValueParser<Value = MissingValues> {
+    PossibleValuesParser::new(["error", "missing"]).try_map(|text| text.parse::<MissingValues>())
+}
+
+/// Names of manifolds on the command line.
+fn manifolds() -> impl TypedValueParser<Value = Manifold> {
+    PossibleValuesParser::new(Manifold::ALL.map(Manifold::name))
+        .try_map(|name| name.parse::<Manifold>())
+}
+
 /// More threads, seeds or epochs than this are a slip of the finger.
 const MOST: usize = 100_000;
 
@@ -367,5 +557,20 @@ fn parse_positive(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(value) if value > 0. && f64::is_finite(value) => Ok(value),
         _ => Err("expected a positive number".into()),
+    }
+}
+
+fn parse_noise(text: &str) -> Result<NoiseStd, String> {
+    let level = text.parse().map_err(|_| "expected a number")?;
+    NoiseStd::new(level).map_err(|error| error.to_string())
+}
+
+/// A number for each of three modes, or one for all.
+fn parse_triple(text: &str) -> Result<[f64; 3], String> {
+    let numbers: Result<Vec<f64>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+    match numbers.as_deref() {
+        Ok(&[all]) => Ok([all; 3]),
+        Ok(&[a, b, c]) => Ok([a, b, c]),
+        _ => Err("expected three numbers such as 0,0.1,0.2, or one for all".into()),
     }
 }

@@ -65,6 +65,43 @@ pub(crate) fn resolve(named: &Path) -> PathBuf {
     }
 }
 
+/// The name of a file that belongs to another: `survey.csv` has its truth in `survey.truth.csv`.
+pub(crate) fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.file_stem().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(ending);
+    file.with_file_name(name)
+}
+
+/// Refuses to write two files into one, or over an input; each with its option. Devices and pipes may be
+/// there more than once.
+pub(crate) fn check_targets(
+    outputs: &[(&str, Option<&Path>)],
+    inputs: &[(&str, Option<&Path>)],
+) -> CommandResult<()> {
+    let mut taken: Vec<(&str, PathBuf)> = Vec::new();
+    for (option, input) in inputs {
+        if let Some(Ok(path)) = input.map(Path::canonicalize) {
+            taken.push((option, path));
+        }
+    }
+    for (option, output) in outputs {
+        let Some(named) = output else { continue };
+        let target = resolve(named);
+        if target.metadata().is_ok_and(|about| !about.is_file()) {
+            continue;
+        }
+        if let Some((other, _)) = taken.iter().find(|(_, path)| *path == target) {
+            return Err(Failure::input(format!(
+                "{option} {}: expected another file than {other}, got the same",
+                named.display()
+            )));
+        }
+        taken.push((option, target));
+    }
+    Ok(())
+}
+
 /// Whether this names the standard output, whatever that is: a file behind it belongs to whoever
 /// redirected it.
 fn is_standard_output(named: &Path) -> bool {

@@ -15,6 +15,7 @@ mod htru2_file;
 mod inspection;
 mod progress;
 mod simulated;
+mod tables;
 mod text;
 mod usage;
 

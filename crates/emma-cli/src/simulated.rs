@@ -1,6 +1,6 @@
 //! The simulated survey as data of an experiment, and as files.
 
-use std::io::{self, Write};
+use std::io;
 
 use anyhow::Context;
 use emma_data::CandidateTable;
@@ -14,8 +14,8 @@ use crate::files::output_failure;
 
 /// Seed of the survey that experiments run on; their own seeds split it and draw noise.
 const SEED: u64 = 0;
-/// Candidates made at a time: two kilobytes each.
-const CHUNK: usize = 4096;
+/// Rows made at a time: two kilobytes for a candidate, twenty for one with raw modes.
+const CHUNK: usize = 1024;
 
 /// The survey of HTRU2's size that experiments run on.
 ///
@@ -23,38 +23,35 @@ const CHUNK: usize = 4096;
 /// can have the rows as a file.
 pub(crate) fn candidates(global: &GlobalArgs) -> CommandResult<CandidateTable> {
     let mut writer = SurveyWriter::new(Vec::new(), None, None).map_err(output_failure)?;
-    write(&SurveyConfig::default(), SEED, global, &mut writer)?;
+    let survey = Survey::new(&SurveyConfig::default(), SEED)?;
+    in_order(
+        survey.n_candidates(),
+        global,
+        |row| survey.candidate(row),
+        |candidate| writer.write(&candidate),
+    )?;
     Ok(parse_candidates(
         &writer.into_parts().0,
         "simulated survey",
     )?)
 }
 
-/// Makes candidates on all threads and writes them in order.
-pub(crate) fn write<W: Write + Send>(
-    config: &SurveyConfig,
-    seed: u64,
+/// Makes rows on all threads and hands them on in order, some at a time.
+pub(crate) fn in_order<T: Send>(
+    n_rows: usize,
     global: &GlobalArgs,
-    writer: &mut SurveyWriter<W>,
+    make: impl Fn(usize) -> Option<T> + Sync,
+    mut take: impl FnMut(T) -> io::Result<()>,
 ) -> CommandResult<()> {
-    let survey = Survey::new(config, seed)?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(global.threads.unwrap_or(0))
         .build()
         .context("cannot start threads")?;
-    let n = survey.n_candidates();
-    for start in (0..n).step_by(CHUNK) {
-        let rows = start..n.min(start + CHUNK);
-        let candidates: Vec<_> = pool.install(|| {
-            rows.into_par_iter()
-                .map(|row| survey.candidate(row))
-                .collect()
-        });
-        let written: io::Result<()> = candidates
-            .iter()
-            .flatten()
-            .try_for_each(|candidate| writer.write(candidate));
-        written.map_err(output_failure)?;
+    for start in (0..n_rows).step_by(CHUNK) {
+        let rows = start..n_rows.min(start + CHUNK);
+        let made: Vec<_> = pool.install(|| rows.into_par_iter().map(&make).collect());
+        let taken: io::Result<()> = made.into_iter().flatten().try_for_each(&mut take);
+        taken.map_err(output_failure)?;
     }
     Ok(())
 }

@@ -484,3 +484,185 @@ fn options() {
     }
     insta::assert_snapshot!("options", report);
 }
+
+/// Layouts that make no sense, in flags and in files.
+#[test]
+fn layouts() {
+    let place = Place::new();
+    place.write("rows.csv", "x,y,z,label\n1,2,3,0\n4,5,6,1\n");
+    place.write("copy.csv", OLD);
+    for (name, text) in [
+        ("no_modes", "[modes]\n"),
+        ("no_table", "label = \"label\"\n"),
+        ("empty_mode", "[modes]\na = [\"x\"]\nb = []\n"),
+        ("twice", "[modes]\na = [\"x\"]\na = [\"y\"]\n"),
+        ("column_twice", "[modes]\na = [\"x\", \"x\"]\n"),
+        ("in_two_modes", "[modes]\na = [\"x\", \"y\"]\nb = [\"y\"]\n"),
+        (
+            "label_in_mode",
+            "label = \"y\"\n[modes]\na = [\"x\", \"y\"]\n",
+        ),
+        ("mode_name", "[modes]\nA = [\"x\"]\n"),
+        ("unknown_key", "lable = \"label\"\n[modes]\na = [\"x\"]\n"),
+        (
+            "unknown_policy",
+            "missing = \"skip\"\n[modes]\na = [\"x\"]\n",
+        ),
+        ("text_for_columns", "[modes]\na = \"x\"\n"),
+        ("no_toml", "label = \"label\"\nmissing =\n[modes]\n"),
+        ("binary", "\u{1}\u{2}"),
+    ] {
+        place.write(&format!("{name}.toml"), text);
+    }
+    place.write("not_utf8.toml", b"label = \"\xff\"\n");
+    std::fs::create_dir(place.path().join("folder.toml")).unwrap();
+    let mut report = String::new();
+    for layout in [
+        "",
+        "--table no_modes.toml --mode a=x",
+        "--table no_modes.toml --label label",
+        "--table no_modes.toml --nan missing",
+        "--mode a",
+        "--mode =x",
+        "--mode a=",
+        "--mode a=x,,y",
+        "--mode A=x",
+        "--mode a=x --mode a=y",
+        "--mode a=x,x",
+        "--mode a=x,y --mode b=z,y",
+        "--mode a=x,y --label y",
+        "--mode a=x,w",
+        "--mode a=x --label class",
+        "--mode a=x --nan skip",
+        "--table no_modes.toml",
+        "--table no_table.toml",
+        "--table empty_mode.toml",
+        "--table twice.toml",
+        "--table column_twice.toml",
+        "--table in_two_modes.toml",
+        "--table label_in_mode.toml",
+        "--table mode_name.toml",
+        "--table unknown_key.toml",
+        "--table unknown_policy.toml",
+        "--table text_for_columns.toml",
+        "--table no_toml.toml",
+        "--table binary.toml",
+        "--table not_utf8.toml",
+        "--table folder.toml",
+        "--table nowhere.toml",
+    ] {
+        let line = refusal(&place, &format!("data describe --data rows.csv {layout}"));
+        // Both commands that read tables with a layout say the same.
+        let corrupt =
+            format!("data corrupt --data rows.csv {layout} --corrupt a:swap --out copy.csv");
+        if !layout.is_empty() {
+            assert_eq!(refusal(&place, &corrupt), line);
+        }
+        report.push_str(&line);
+    }
+    insta::assert_snapshot!("layouts", report);
+}
+
+#[test]
+fn tables_to_corrupt() {
+    let place = Place::new();
+    place.write("rows.csv", "x,y,z,label\n1,2,3,0\n4,5,6,1\n4,7,8,1\n");
+    place.write("one.csv", "x,y,z,label\n1,2,3,0\n");
+    place.write("same.csv", "x,y,z,label\n1,2,3,0\n1,2,3,1\n");
+    place.write("nan.csv", "x,y,z,label\n1,2,3,0\n4,nan,6,1\n");
+    place.write("nowhere.csv", "x,y,z,label\n,2,,0\n,5,6,1\n");
+    place.write("numbers.csv", "1,2,3,0\n4,5,6,1\n");
+    place.write("no_rows.csv", "x,y,z,label\n");
+    place.write("wide.csv", "1,2,3,0,9\n");
+    place.write("negative.csv", "x,y,z,label\n1,2,3,0\n4,5,6,0\n");
+    place.write("copy.csv", OLD);
+    place.write("copy.truth.csv", OLD);
+    place.write("layout.toml", "[modes]\na = [\"x\"]\n");
+    std::fs::create_dir(place.path().join("folder")).unwrap();
+    let out = "--out copy.csv";
+    let layout = "--mode a=x,y --mode b=z --label label";
+    let rows = format!("--data rows.csv {layout}");
+    let mut report = String::new();
+    for arguments in [
+        rows.clone(),
+        format!("{rows} --corrupt a:swap"),
+        format!("{rows} {out}"),
+        format!("{rows} {out} --corrupt a"),
+        format!("{rows} {out} --corrupt swap"),
+        format!("{rows} {out} --corrupt A:swap"),
+        format!("{rows} {out} --corrupt aa:swap"),
+        format!("{rows} {out} --corrupt a:nosie:0.5"),
+        format!("{rows} {out} --corrupt a:noise"),
+        format!("{rows} {out} --corrupt a:noise:half"),
+        format!("{rows} {out} --corrupt a:noise:-0.5"),
+        format!("{rows} {out} --corrupt a:noise:nan"),
+        format!("{rows} {out} --corrupt a:drop:1.5"),
+        format!("{rows} {out} --corrupt a:quantize:17"),
+        format!("{rows} {out} --corrupt a:offset:1e39"),
+        format!("{rows} {out} --corrupt a:clip:-1"),
+        format!("{rows} {out} --corrupt a:missing:1"),
+        format!("{rows} {out} --corrupt a:scale:3e38 --corrupt a:scale:10"),
+        format!("{rows} {out} --corrupt a:swap --rows some"),
+        format!("{rows} {out} --corrupt a:swap --seed -1"),
+        format!("{rows} {out} --corrupt a:swap --rows mixture"),
+        format!("--data one.csv {layout} {out} --corrupt b:swap"),
+        format!("--data same.csv {layout} {out} --corrupt a:noise:0.5"),
+        format!("--data negative.csv {layout} {out} --corrupt a:adversarial_mean"),
+        format!("--data rows.csv --mode a=x {out} --corrupt a:adversarial_mean"),
+        format!("--data nan.csv {layout} {out} --corrupt b:swap"),
+        format!("--data nowhere.csv {layout} --nan error {out} --corrupt b:swap"),
+        format!("--data nan.csv --mode a=z --label y {out} --corrupt a:swap"),
+        format!("--data no_rows.csv {layout} {out} --corrupt b:swap"),
+        format!("--data wide.csv {layout} {out} --corrupt b:swap"),
+        format!("--data absent.csv {layout} {out} --corrupt b:swap"),
+        format!("--data - {layout} {out} --corrupt b:swap"),
+        format!("--data numbers.csv --mode a=0,1 --mode b=2 {out} --corrupt b:swap"),
+        format!("{rows} --corrupt a:swap --out rows.csv"),
+        format!("{rows} --corrupt a:swap --out folder/../rows.csv"),
+        "--data rows.csv --table layout.toml --corrupt a:swap --out layout.toml".to_owned(),
+        format!("{rows} {out} --corrupt a:swap --truth copy.csv"),
+        format!("{rows} {out} --corrupt a:swap --truth rows.csv"),
+        format!("{rows} --corrupt a:swap --out folder"),
+        format!("{rows} --corrupt a:swap --out nowhere/copy.csv"),
+        format!("{rows} {out} --corrupt a:swap --truth folder/"),
+        format!("--data nowhere.csv --mode a=x --nan missing {out} --corrupt a:noise:1"),
+    ] {
+        report.push_str(&refusal(&place, &format!("data corrupt {arguments}")));
+    }
+    insta::assert_snapshot!("tables_to_corrupt", report);
+}
+
+#[test]
+fn made_up_data() {
+    let place = Place::new();
+    place.write("a.csv", OLD);
+    let mut report = String::new();
+    for arguments in [
+        "simulate --out a.csv --raw a.csv",
+        "simulate --out a.csv --raw b.csv --truth b.table.toml",
+        "simulate --out a.csv --raw nowhere/b.csv",
+        "coupling",
+        "coupling --out a.csv --rows 0",
+        "coupling --out a.csv --structure ring",
+        "coupling --out a.csv --strength -1",
+        "coupling --out a.csv --redundancy 1.5",
+        "coupling --out a.csv --complementarity 1,2",
+        "coupling --out a.csv --complementarity 0,101,0",
+        "coupling --out a.csv --conflict nan",
+        "coupling --out a.csv --positive-fraction 1",
+        "coupling --out a.csv --truth a.csv",
+        "coupling --out a.csv --truth a.table.toml",
+        "manifold",
+        "manifold --out a.csv",
+        "manifold spiral --out a.csv",
+        "manifold wave --out a.csv --noise -1",
+        "manifold wave --out a.csv --noise 1e38 --rows 1000",
+        "manifold wave --out a.csv --rows 1e3",
+    ] {
+        if arguments == "manifold" {
+            continue; // Help, which is longer than a line.
+        }
+        report.push_str(&refusal(&place, &format!("data {arguments}")));
+    }
+    insta::assert_snapshot!("made_up_data", report);
+}

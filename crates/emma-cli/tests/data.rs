@@ -282,18 +282,27 @@ fn the_simulated_survey_is_like_htru2() {
         return;
     }
     let place = Place::new();
-    let mut command = place.command("data compare --json");
+    let mut command = place.command("data compare");
     command.env("EMMA_DATA_DIR", std::env::var_os("EMMA_DATA_DIR").unwrap());
-    let printed = command.output().unwrap().stdout;
-    let comparison: serde_json::Value = serde_json::from_slice(&printed).unwrap();
-    for class in comparison["classes"].as_array().unwrap() {
-        assert_eq!(class["rows"][0], class["rows"][1]);
-        for feature in class["features"].as_array().unwrap() {
-            assert!(feature["ks"].as_f64().unwrap() < 0.15, "{feature}");
-        }
-    }
-    let auc = comparison["roc_auc"].as_f64().unwrap();
-    assert!((0.7..0.8).contains(&auc), "{auc}");
+    let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    // Figures of HTRU2 as they are printed; its rows are in no file here. What a network learns may differ in
+    // its last digits from one processor to the next.
+    let (tables, network) = text.split_once("\nA network").unwrap();
+    insta::assert_snapshot!("comparison_with_htru2", tables);
+    let rows = tables
+        .lines()
+        .filter(|line| line.starts_with("  ip_") || line.starts_with("  dm_"));
+    let distances: Vec<f64> = rows
+        .map(|row| row.split_whitespace().nth(1).unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(distances.len(), 16);
+    assert!(
+        distances.iter().all(|&distance| distance < 0.15),
+        "{tables}"
+    );
+    let mut words = network.split_whitespace().skip_while(|&word| word != "of");
+    let auc: f64 = words.nth(1).unwrap().parse().unwrap();
+    assert!((0.7..0.8).contains(&auc), "{network}");
 }
 
 /// Only HTRU2's own digest is accepted.

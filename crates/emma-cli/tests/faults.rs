@@ -96,6 +96,35 @@ fn an_experiment_goes_on_after_the_disk_was_full() {
 }
 
 #[test]
+fn a_table_and_its_truth_are_written_whole_or_not_at_all() {
+    let place = Place::new();
+    place.succeed("data simulate --rows 400 --out survey.csv --quiet");
+    place.write("bad.csv", "old");
+    let before = names(&place, ".");
+    let corrupt = "data corrupt --data survey.csv --mode ip=ip_mean,ip_std --mode dm=dm_mean,dm_std \
+                   --corrupt ip:noise:0.5 --out bad.csv";
+    for arguments in [
+        corrupt,
+        "data simulate --rows 50 --out bad.csv --raw raw.csv",
+        "data simulate --rows 50 --out bad.csv --raw raw.parquet",
+        "data coupling --rows 500 --out bad.csv --conflict 0.5",
+        "data manifold wave --rows 500 --out bad.csv",
+    ] {
+        // Nothing fits; the truth does, and the table does not.
+        for blocks in [0, 11] {
+            let output = run_with_room_for(blocks, &place, arguments);
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{arguments}: {error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+            assert_eq!(place.read("bad.csv"), b"old", "{arguments}");
+            assert_eq!(names(&place, "."), before, "{arguments}");
+        }
+    }
+    place.succeed(corrupt);
+    assert!(place.exists("bad.truth.csv"));
+}
+
+#[test]
 fn a_full_device_is_no_bad_input() {
     if !std::path::Path::new("/dev/full").exists() {
         return; // Linux has it.

@@ -17,6 +17,11 @@ fn help_of_the_program_and_of_every_command() {
     insta::assert_snapshot!("data_fetch", place.succeed("data fetch --help"));
     insta::assert_snapshot!("data_compare", place.succeed("data compare --help"));
     insta::assert_snapshot!("data_simulate", place.succeed("data simulate --help"));
+    insta::assert_snapshot!("data_coupling", place.succeed("data coupling --help"));
+    insta::assert_snapshot!("data_manifold", place.succeed("data manifold --help"));
+    insta::assert_snapshot!("data_describe", place.succeed("data describe --help"));
+    insta::assert_snapshot!("data_corrupt", place.succeed("data corrupt --help"));
+    insta::assert_snapshot!("data", place.succeed("data --help"));
     insta::assert_snapshot!("data_corruptions", place.succeed("data corruptions --help"));
 }
 

@@ -35,6 +35,15 @@ impl Container {
             _ => Self::Text,
         }
     }
+
+    /// Name of the compression, if it is one.
+    pub(crate) fn compression(self) -> Option<&'static str> {
+        match self {
+            Self::Gzip => Some("gzip"),
+            Self::Zstd => Some("zstd"),
+            Self::Text | Self::Parquet => None,
+        }
+    }
 }
 
 fn is_text(byte: u8) -> bool {

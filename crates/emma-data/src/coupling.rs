@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::corruption::CorruptionRecord;
 use crate::error::{Error, Result};
 use crate::random::{Generator, generator};
-use crate::samples::{ModeSamples, Samples};
+use crate::samples::{ModeColumns, ModeSamples, Samples};
 
 /// Number of modes.
 const N_MODES: usize = 3;
@@ -246,9 +246,18 @@ impl Coupling {
         (0..self.config.n_rows).filter_map(|index| self.row(index))
     }
 
-    /// All rows as samples of the modes `a`, `b` and `c`, and which modes are in conflict.
+    /// The modes `a`, `b` and `c` and their columns.
     ///
     /// A column is named after its mode and part: `a_ab`, `a_bc`, `a_own`.
+    pub fn modes(&self) -> [ModeColumns; N_MODES] {
+        MODES.map(|mode| {
+            let parts = self.config.structure.shared_parts().iter();
+            let parts = parts.map(|&(part, _)| part).chain(["own"]);
+            ModeColumns::new(mode, parts.map(|part| format!("{mode}_{part}")))
+        })
+    }
+
+    /// All rows as samples of the [`modes`](Self::modes), and which modes are in conflict.
     ///
     /// # Errors
     /// [`Error::CouplingTooLarge`] if memory cannot hold them.
@@ -275,18 +284,14 @@ impl Coupling {
                 all.extend(values);
             }
         }
-        let modes = MODES
-            .iter()
+        let modes = self
+            .modes()
+            .into_iter()
             .zip(values)
-            .map(|(&mode, values)| {
-                let parts = self.config.structure.shared_parts().iter();
+            .map(|(mode, values)| {
                 Ok(ModeSamples {
-                    name: mode.to_owned(),
-                    columns: parts
-                        .map(|&(part, _)| part)
-                        .chain(["own"])
-                        .map(|part| format!("{mode}_{part}"))
-                        .collect(),
+                    name: mode.name,
+                    columns: mode.columns,
                     values: Array2::from_shape_vec((n_rows, n_columns), values)
                         .map_err(|_| too_large())?,
                 })

@@ -34,6 +34,24 @@ pub enum Error {
         /// Answer of the operating system.
         source: io::Error,
     },
+    /// The file was opened but could not be read through, as a whole and not by lines.
+    #[error("{file}: cannot be read")]
+    ReadWhole {
+        /// File, as the caller named it.
+        file: String,
+        /// Answer of the operating system.
+        source: io::Error,
+    },
+    /// What a compressed file holds is compressed once more.
+    #[error("{file}: expected a table that is compressed once, found {inner} inside {outer}")]
+    CompressedTwice {
+        /// File, as the caller named it.
+        file: String,
+        /// `gzip` or `zstd`.
+        outer: &'static str,
+        /// `gzip` or `zstd`.
+        inner: &'static str,
+    },
     /// A compressed file is cut, or its bytes are not what was written.
     #[error(
         "{file}: expected an intact {compression} stream, found a damaged one near line {line}"
@@ -179,6 +197,15 @@ pub enum Error {
         file: String,
         /// What is wrong with it.
         source: Box<Error>,
+    },
+    /// The names of a table that is to be written would be taken for its first row.
+    #[error(
+        "expected a column to be written whose name is no number, found {}",
+        listing(found)
+    )]
+    NumericHeader {
+        /// Names of the columns.
+        found: Vec<String>,
     },
     /// The file's bytes are not the data set that was asked for.
     #[error("{file}: expected a file with SHA-256 {}, found {found}", expected.join(" or "))]
@@ -671,6 +698,30 @@ pub enum Error {
     ModeCorruptionText {
         /// The text that came.
         found: String,
+    },
+    /// A level is not what its kind of corruption takes.
+    #[error("{kind}: {reason}")]
+    CorruptionLevelRange {
+        /// The kind.
+        kind: &'static str,
+        /// What is wrong with the level.
+        reason: Box<Error>,
+    },
+    /// What is to be done to a mode cannot be read.
+    #[error("mode {mode:?}: {reason}")]
+    ModeCorruption {
+        /// The mode.
+        mode: String,
+        /// What is wrong with the corruption.
+        reason: Box<Error>,
+    },
+    /// A mode could not be corrupted.
+    #[error("{corruption} cannot be done")]
+    CorruptionFailed {
+        /// The corruption, with its mode.
+        corruption: String,
+        /// What is in its way.
+        source: Box<Error>,
     },
     /// A mode of a name that a table does not have was to be corrupted.
     #[error(

@@ -662,7 +662,7 @@ pub(crate) fn parse<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
 }
 
 /// Whether a trimmed field stands for a number, so that it speaks against a header.
-fn is_value(text: &[u8], missing: MissingValues) -> bool {
+pub(crate) fn is_value(text: &[u8], missing: MissingValues) -> bool {
     parse::<f64>(text).is_some() || (missing == MissingValues::AsNan && is_missing(text))
 }
 

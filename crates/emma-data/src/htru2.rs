@@ -91,19 +91,13 @@ impl CandidateTable {
 /// digest but not kept.
 ///
 /// # Errors
-/// [`Error::Open`], [`Error::Read`]; [`Error::WrongDigest`] if the file's SHA-256 is neither
+/// [`Error::Open`], [`Error::ReadWhole`]; [`Error::WrongDigest`] if the file's SHA-256 is neither
 /// [`SHA256_LF`] nor [`SHA256_CRLF`].
 pub fn read_htru2(path: impl AsRef<Path>) -> Result<CandidateTable> {
     let (file, name) = open(path.as_ref())?;
     let (bytes, sha256) = match read_at_most(file, MOST_BYTES) {
         Ok(read) => read,
-        Err(source) => {
-            return Err(Error::Read {
-                file: name,
-                line: 1,
-                source,
-            });
-        }
+        Err(source) => return Err(Error::ReadWhole { file: name, source }),
     };
     check_digest(&name, &sha256)?;
     let samples = Samples::read(&*bytes, name, &modes(), LABEL_COLUMN)?;
@@ -154,7 +148,10 @@ pub fn read_candidates(path: impl AsRef<Path>) -> Result<CandidateTable> {
         n_rows = count_rows(reader)?;
         file.rewind().map_err(unopened)?;
         if jumps {
-            let (_, sha256) = read_at_most(&file, 0).map_err(unopened)?;
+            let (_, sha256) = read_at_most(&file, 0).map_err(|source| Error::ReadWhole {
+                file: name.clone(),
+                source,
+            })?;
             file.rewind().map_err(unopened)?;
             let samples = Samples::read_rows(table(&file)?, &modes(), n_rows)?;
             return Ok(CandidateTable { samples, sha256 });

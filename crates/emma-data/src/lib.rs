@@ -49,6 +49,8 @@ mod manifolds;
 mod missing_values;
 #[cfg(feature = "parquet")]
 mod parquet_reader;
+#[cfg(feature = "parquet")]
+mod parquet_writer;
 mod place;
 mod random;
 mod record_reader;
@@ -56,8 +58,10 @@ mod samples;
 mod split;
 mod standardize;
 pub mod survey;
+mod table;
 mod table_config;
 mod table_reader;
+mod table_writer;
 
 #[cfg(feature = "download")]
 pub use archive::Archive;
@@ -78,8 +82,10 @@ pub use random::{Generator, generator};
 pub use samples::{ModeColumns, ModeSamples, Samples};
 pub use split::{Split, SplitFractions, stratified_split};
 pub use standardize::Standardization;
+pub use table::Table;
 pub use table_config::TableConfig;
 pub use table_reader::TableReader;
+pub use table_writer::{TableFormat, TableWriter};
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ use crate::error::Error;
 /// Parquet, a null and a NaN. Everything else that is not a finite number stays an error, and so does a
 /// missing label.
 ///
-/// Written as `refuse` or `as_nan`; on a command line also `missing`, as in `--nan missing`.
+/// Written as `refuse` or `as_nan`; on a command line also `error` and `missing`, as in `--nan missing`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingValues {
@@ -28,7 +28,7 @@ impl FromStr for MissingValues {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         match text {
-            "refuse" => Ok(Self::Refuse),
+            "refuse" | "error" => Ok(Self::Refuse),
             "as_nan" | "missing" => Ok(Self::AsNan),
             _ => Err(Error::MissingValuesText {
                 found: text.to_owned(),

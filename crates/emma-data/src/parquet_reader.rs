@@ -130,7 +130,16 @@ fn is_nested(column: &ColumnDescriptor) -> bool {
 fn type_name(column: &ColumnDescriptor) -> String {
     let physical = column.physical_type();
     match (column.logical_type_ref(), column.converted_type()) {
-        (Some(logical), _) => format!("{physical} ({logical:?})"),
+        (Some(LogicalType::Decimal(decimal)), _) => format!(
+            "{physical} (decimal of {} digits, {} of them behind the point)",
+            decimal.precision, decimal.scale
+        ),
+        (Some(logical), _) => {
+            // The type's name, without what it is made of.
+            let name = format!("{logical:?}");
+            let name = name.split(|c: char| !c.is_alphanumeric()).next();
+            format!("{physical} ({})", name.unwrap_or_default().to_lowercase())
+        }
         (None, ConvertedType::NONE) => physical.to_string(),
         (None, converted) => format!("{physical} ({converted})"),
     }

@@ -140,43 +140,11 @@ impl Samples {
         modes: &[ModeColumns],
         n_rows: usize,
     ) -> Result<Self> {
-        let mut values: Vec<Vec<f32>> = modes
-            .iter()
-            .map(|mode| Vec::with_capacity(n_rows * mode.columns.len()))
-            .collect();
-        let mut labels = Vec::with_capacity(n_rows);
-        let mut chunk = Chunk::new();
-        while reader.next_chunk(ROWS_PER_CHUNK, &mut chunk)? {
-            labels.extend_from_slice(chunk.labels().unwrap_or_default());
-            let mut first_column = 0;
-            for (mode, values) in modes.iter().zip(&mut values) {
-                let columns = first_column..first_column + mode.columns.len();
-                first_column = columns.end;
-                chunk.append_columns(columns, values)?;
-            }
-        }
-        if labels.is_empty() {
+        let (modes, labels) = read_modes(&mut reader, modes, n_rows)?;
+        if modes.first().is_none_or(|mode| mode.values.is_empty()) {
             return Err(reader.no_rows());
         }
-        let mode_samples = modes
-            .iter()
-            .zip(values)
-            .map(|(mode, values)| {
-                let found = values.len();
-                let values = Array2::from_shape_vec((labels.len(), mode.columns.len()), values)
-                    .map_err(|_: ShapeError| Error::ModeRowCount {
-                        mode: mode.name.clone(),
-                        expected: labels.len(),
-                        found: found / mode.columns.len(),
-                    })?;
-                Ok(ModeSamples {
-                    name: mode.name.clone(),
-                    columns: mode.columns.clone(),
-                    values,
-                })
-            })
-            .collect::<Result<_>>()?;
-        Self::new(mode_samples, labels)
+        Self::new(modes, labels.unwrap_or_default())
     }
 
     /// The modes, in order.
@@ -225,6 +193,52 @@ impl Samples {
         let labels = rows.iter().map(|&row| self.labels[row]).collect();
         Ok(Self { modes, labels })
     }
+}
+
+/// The rest of a table, opened for the [`feature_names`] of `modes`, cut into modes, and its labels if it
+/// has them; memory is set aside for `n_rows` rows.
+pub(crate) fn read_modes(
+    reader: &mut TableReader<'_>,
+    modes: &[ModeColumns],
+    n_rows: usize,
+) -> Result<(Vec<ModeSamples>, Option<Vec<u8>>)> {
+    let mut values: Vec<Vec<f32>> = modes
+        .iter()
+        .map(|mode| Vec::with_capacity(n_rows * mode.columns.len()))
+        .collect();
+    let mut labels = Vec::with_capacity(n_rows);
+    let mut n_rows = 0;
+    let mut chunk = Chunk::new();
+    while reader.next_chunk(ROWS_PER_CHUNK, &mut chunk)? {
+        n_rows += chunk.n_rows();
+        labels.extend_from_slice(chunk.labels().unwrap_or_default());
+        let mut first_column = 0;
+        for (mode, values) in modes.iter().zip(&mut values) {
+            let columns = first_column..first_column + mode.columns.len();
+            first_column = columns.end;
+            chunk.append_columns(columns, values)?;
+        }
+    }
+    let mode_samples = modes
+        .iter()
+        .zip(values)
+        .map(|(mode, values)| {
+            let found = values.len();
+            let values = Array2::from_shape_vec((n_rows, mode.columns.len()), values).map_err(
+                |_: ShapeError| Error::ModeRowCount {
+                    mode: mode.name.clone(),
+                    expected: n_rows,
+                    found: found / mode.columns.len(),
+                },
+            )?;
+            Ok(ModeSamples {
+                name: mode.name.clone(),
+                columns: mode.columns.clone(),
+                values,
+            })
+        })
+        .collect::<Result<_>>()?;
+    Ok((mode_samples, reader.has_labels().then_some(labels)))
 }
 
 /// Reads a table through without keeping it: how many rows it has, or what is wrong with it.

@@ -174,6 +174,12 @@ impl Standardization {
         }
         Ok(standardized)
     }
+
+    /// The value of a column that has a standard score: `z · std + mean` in 64 bits, rounded once.
+    pub(crate) fn value(&self, column: usize, score: f32) -> f32 {
+        let [score, std, mean] = [score, self.std[column], self.mean[column]].map(f64::from);
+        (score * std + mean) as f32
+    }
 }
 
 impl TryFrom<MeanAndStd> for Standardization {

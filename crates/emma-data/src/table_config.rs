@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::feature_reader::is_value;
 use crate::missing_values::MissingValues;
 use crate::samples::{ModeColumns, feature_names};
 
@@ -149,6 +150,51 @@ impl TableConfig {
         })
     }
 
+    /// The configuration as it is written in a file.
+    ///
+    /// ```
+    /// use emma_data::{MissingValues, TableConfig};
+    ///
+    /// let modes = vec!["ip=ip_mean,ip_std".parse()?];
+    /// let config = TableConfig::new(modes, Some("label".to_owned()), MissingValues::Refuse)?;
+    /// assert_eq!(TableConfig::parse(&config.to_toml(), "table.toml")?, config);
+    /// # Ok::<(), emma_data::Error>(())
+    /// ```
+    pub fn to_toml(&self) -> String {
+        let mut table = toml::Table::new();
+        if let Some(label) = &self.label {
+            table.insert("label".to_owned(), label.clone().into());
+        }
+        if self.missing == MissingValues::AsNan {
+            table.insert("missing".to_owned(), "as_nan".into());
+        }
+        let modes = self.modes.iter();
+        let modes: toml::Table = modes
+            .map(|mode| (mode.name.clone(), mode.columns.clone().into()))
+            .collect();
+        table.insert("modes".to_owned(), modes.into());
+        table.to_string()
+    }
+
+    /// The columns of a table that is written: the features, and the label if there is one.
+    ///
+    /// # Errors
+    /// [`Error::NumericHeader`] if every feature's name is a number or stands for a missing one: a reader would take
+    /// such a header for a row.
+    pub fn header(&self) -> Result<Vec<&str>> {
+        let mut names = self.features();
+        if names
+            .iter()
+            .all(|name| is_value(name.trim().as_bytes(), MissingValues::AsNan))
+        {
+            return Err(Error::NumericHeader {
+                found: names.iter().map(|&name| name.to_owned()).collect(),
+            });
+        }
+        names.extend(self.label());
+        Ok(names)
+    }
+
     /// The modes, in order.
     pub fn modes(&self) -> &[ModeColumns] {
         &self.modes
@@ -264,6 +310,52 @@ mod tests {
                 message
             );
         }
+    }
+
+    #[test]
+    fn a_configuration_reads_back_what_it_writes() {
+        let columns = [
+            "plain",
+            "a b",
+            "quo\"te",
+            "back\\slash",
+            "l\nf",
+            "é\u{7f}",
+            "",
+        ];
+        let modes = vec![
+            ModeColumns::new("z_1", columns),
+            ModeColumns::new("0", ["last"]),
+        ];
+        for label in [None, Some("the \"label\"".to_owned())] {
+            for missing in [MissingValues::Refuse, MissingValues::AsNan] {
+                let config = TableConfig::new(modes.clone(), label.clone(), missing).unwrap();
+                let text = config.to_toml();
+                assert_eq!(
+                    TableConfig::parse(&text, "t.toml").unwrap(),
+                    config,
+                    "{text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_that_reads_as_a_row_is_refused() {
+        let header = |modes: &[&str]| {
+            let modes = modes.iter().map(|mode| mode.parse().unwrap()).collect();
+            let config =
+                TableConfig::new(modes, Some("y".to_owned()), MissingValues::Refuse).unwrap();
+            config
+                .header()
+                .map(|names| names.join(","))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(header(&["a=0,1", "b=x"]).unwrap(), "0,1,x,y");
+        assert_eq!(
+            header(&["a=0,1e3", "b=nan"]).unwrap_err(),
+            "expected a column to be written whose name is no number, found \"0\", \"1e3\", \"nan\""
+        );
     }
 
     #[test]

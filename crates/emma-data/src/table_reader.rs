@@ -140,8 +140,8 @@ impl<'a> TableReader<'a> {
     /// Opens the table that a source gives; `file` is the name that errors call it by.
     ///
     /// # Errors
-    /// Those of [`FeatureReader::new`]; [`Error::DamagedStream`]; [`Error::ParquetStream`], since
-    /// Parquet is read by [`TableReader::open`] alone.
+    /// Those of [`FeatureReader::new`]; [`Error::DamagedStream`]; [`Error::CompressedTwice`];
+    /// [`Error::ParquetStream`], since Parquet is read by [`TableReader::open`] alone.
     pub fn new(
         source: impl Read + 'a,
         file: impl Into<String>,
@@ -153,18 +153,22 @@ impl<'a> TableReader<'a> {
         let opened = compression::peek(source).and_then(|(container, source)| {
             let text = compression::unpack(container, source)?;
             if container == Container::Text || container == Container::Parquet {
-                return Ok((container, text));
+                return Ok((Container::Text, container, text));
             }
-            // What was packed is not looked into for a second compression, but Parquet is common.
+            // What was packed is not unpacked again, but said to be.
             let (inner, text) = compression::peek(text)?;
-            Ok((inner, Box::new(text)))
+            let text: Box<dyn Read + 'a> = Box::new(text);
+            Ok((container, inner, text))
         });
-        let (container, text) = match opened {
+        let (outer, inner, text) = match opened {
             Ok(opened) => opened,
             Err(error) => return Err(compression::read_error(file, 1, error)),
         };
-        if container == Container::Parquet {
+        if inner == Container::Parquet {
             return Err(Error::ParquetStream { file });
+        }
+        if let (Some(outer), Some(inner)) = (outer.compression(), inner.compression()) {
+            return Err(Error::CompressedTwice { file, outer, inner });
         }
         let reader = FeatureReader::with_missing_values(text, file, features, label, missing)?;
         Ok(Self {

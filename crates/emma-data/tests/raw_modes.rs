@@ -297,9 +297,12 @@ fn samples_hold_the_four_modes_row_by_row() {
             cell(0, "profile_9"),
             f32::from(raw.candidate.profile[9]).to_bits()
         );
-        assert_eq!(cell(1, "dm_63"), f32::from(raw.dm_curve[63]).to_bits());
-        assert_eq!(cell(2, "subband_3_17"), raw.subbands[3][17].to_bits());
-        assert_eq!(cell(3, "subint_15_31"), raw.subints[15][31].to_bits());
+        assert_eq!(
+            cell(1, "dm_curve_63"),
+            f32::from(raw.dm_curve[63]).to_bits()
+        );
+        assert_eq!(cell(2, "subbands_113"), raw.subbands[3][17].to_bits());
+        assert_eq!(cell(3, "subints_511"), raw.subints[15][31].to_bits());
     }
     assert_eq!(
         survey.raw_modes(0).unwrap().candidate.dm_curve.iter().max(),

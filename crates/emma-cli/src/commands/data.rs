@@ -15,6 +15,10 @@ pub(crate) fn run(args: &DataArgs, global: &GlobalArgs) -> CommandResult<()> {
     match &args.command {
         DataCommand::Fetch(args) => fetch(args, global),
         DataCommand::Compare(args) => super::compare::run(args, global),
+        DataCommand::Describe(args) => super::describe::run(args),
+        DataCommand::Corrupt(args) => super::corrupt::run(args, global),
+        DataCommand::Coupling(args) => super::coupling::run(args, global),
+        DataCommand::Manifold(args) => super::manifold::run(args, global),
         DataCommand::Simulate(args) => super::simulate::run(args, global),
         DataCommand::Corruptions(args) => corruptions(args),
     }

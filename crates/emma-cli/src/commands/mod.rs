@@ -1,11 +1,15 @@
 //! One module a subcommand.
 
 pub(crate) mod compare;
+pub(crate) mod corrupt;
+pub(crate) mod coupling;
 pub(crate) mod data;
+pub(crate) mod describe;
 pub(crate) mod experiment1;
 pub(crate) mod experiment2;
 pub(crate) mod experiment3;
 pub(crate) mod inspect;
+pub(crate) mod manifold;
 pub(crate) mod merge;
 pub(crate) mod score;
 pub(crate) mod simulate;

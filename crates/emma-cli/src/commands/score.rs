@@ -15,7 +15,13 @@ use crate::files::{self, AtomicFile, output_failure};
 const ROWS_PER_CHUNK: usize = 4096;
 
 pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
-    refuse_to_overwrite_input(args)?;
+    files::check_targets(
+        &[("--out", args.out.as_deref())],
+        &[
+            ("--model", Some(&*args.model)),
+            ("--data", Some(&*args.data)),
+        ],
+    )?;
     if let Some(path) = &args.out
         && path.extension().is_some_and(|suffix| suffix == "parquet")
     {
@@ -65,23 +71,6 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
             &mut BufWriter::new(io::stdout().lock()),
         ),
     }
-}
-
-/// The output must be neither the model nor the table it comes from.
-fn refuse_to_overwrite_input(args: &ScoreArgs) -> CommandResult<()> {
-    let Some(out) = &args.out else {
-        return Ok(());
-    };
-    let target = files::resolve(out);
-    for (option, input) in [("--model", &args.model), ("--data", &args.data)] {
-        if target.is_file() && input.canonicalize().is_ok_and(|input| input == target) {
-            return Err(Failure::input(format!(
-                "--out {}: expected another file than {option}, got the same",
-                out.display()
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn score(

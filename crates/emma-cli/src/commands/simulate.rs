@@ -1,19 +1,29 @@
 //! `emma data simulate`: a survey of pulsar candidates, with its truth in a second file.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fmt::Write as _;
+use std::path::Path;
 
-use emma_data::survey::{SurveyConfig, SurveyWriter};
+use emma_data::survey::{RawModes, Survey, SurveyConfig, SurveyWriter};
+use emma_data::{MissingValues, TableConfig, htru2};
 
 use crate::args::{GlobalArgs, SimulateArgs};
-use crate::failure::{CommandResult, Failure};
+use crate::failure::CommandResult;
 use crate::files::{self, AtomicFile, output_failure};
-use crate::simulated;
 use crate::text::thousands;
+use crate::{simulated, tables};
 
 pub(crate) fn run(args: &SimulateArgs, global: &GlobalArgs) -> CommandResult<()> {
-    let truth = args.truth.clone().unwrap_or_else(|| beside(&args.out));
-    check_targets(&[Some(&args.out), Some(&truth), args.curves.as_deref()])?;
+    let default_truth = || files::beside(&args.out, "truth.csv");
+    let truth = args.truth.clone().unwrap_or_else(default_truth);
+    let layout = args.raw.as_deref().map(tables::layout_beside);
+    let outputs = [
+        ("--out", Some(&*args.out)),
+        ("--truth", Some(&*truth)),
+        ("--curves", args.curves.as_deref()),
+        ("--raw", args.raw.as_deref()),
+        ("the layout of --raw,", layout.as_deref()),
+    ];
+    files::check_targets(&outputs, &[])?;
     let mut config = SurveyConfig {
         n_candidates: args.rows,
         ..SurveyConfig::default()
@@ -21,6 +31,7 @@ pub(crate) fn run(args: &SimulateArgs, global: &GlobalArgs) -> CommandResult<()>
     if let Some(fraction) = args.pulsar_fraction {
         config.pulsar_fraction = fraction;
     }
+    let survey = Survey::new(&config, args.seed)?;
     let create = AtomicFile::create;
     let mut writer = SurveyWriter::new(
         create(&args.out)?,
@@ -28,49 +39,74 @@ pub(crate) fn run(args: &SimulateArgs, global: &GlobalArgs) -> CommandResult<()>
         args.curves.as_deref().map(create).transpose()?,
     )
     .map_err(output_failure)?;
-    simulated::write(&config, args.seed, global, &mut writer)?;
+    let raw = match &args.raw {
+        Some(path) => Some(write_raw(&survey, path, global, &mut writer)?),
+        None => {
+            simulated::in_order(
+                survey.n_candidates(),
+                global,
+                |row| survey.candidate(row),
+                |candidate| writer.write(&candidate),
+            )?;
+            None
+        }
+    };
     // The table comes last: where it is, its truth is too.
     let (table, truth_file, curves) = writer.into_parts();
-    for file in [curves, truth_file, Some(table)].into_iter().flatten() {
+    let (raw, layout_file) = raw.unzip();
+    for file in [layout_file, raw, curves, truth_file, Some(table)]
+        .into_iter()
+        .flatten()
+    {
         file.finish()?;
     }
     if global.quiet {
         return Ok(());
     }
-    let curves = args
-        .curves
-        .iter()
-        .map(|path| format!(", curves {}", path.display()));
-    files::tell(&format!(
-        "{}: {} simulated candidates, truth in {}{}",
+    let mut said = format!(
+        "{}: {} simulated candidates, truth in {}",
         args.out.display(),
         thousands(args.rows),
-        truth.display(),
-        curves.collect::<String>()
-    ));
-    std::io::stderr().flush().map_err(output_failure)
-}
-
-/// `survey.csv` has its truth in `survey.truth.csv`.
-fn beside(table: &Path) -> PathBuf {
-    let mut name = table.file_stem().unwrap_or_default().to_owned();
-    name.push(".truth.csv");
-    table.with_file_name(name)
-}
-
-/// The files must be different ones.
-fn check_targets(targets: &[Option<&Path>]) -> CommandResult<()> {
-    let mut resolved: Vec<PathBuf> = Vec::new();
-    for named in targets.iter().flatten() {
-        let target = files::resolve(named);
-        let is_device = target.metadata().is_ok_and(|about| !about.is_file());
-        if !is_device && resolved.contains(&target) {
-            return Err(Failure::input(format!(
-                "{}: expected a file of its own for table, truth and curves, got it twice",
-                named.display()
-            )));
+        truth.display()
+    );
+    for (what, path) in [
+        ("curves", &args.curves),
+        ("raw modes", &args.raw),
+        ("their layout", &layout),
+    ] {
+        if let Some(path) = path {
+            let _ = write!(said, ", {what} in {}", path.display());
         }
-        resolved.push(target);
     }
+    files::tell(&said);
     Ok(())
+}
+
+/// Writes all candidates, and their raw modes to a table of their own with its layout beside it: files that are
+/// still to be finished.
+fn write_raw(
+    survey: &Survey,
+    path: &Path,
+    global: &GlobalArgs,
+    writer: &mut SurveyWriter<AtomicFile>,
+) -> CommandResult<(AtomicFile, AtomicFile)> {
+    let label = Some(htru2::LABEL_COLUMN.to_owned());
+    let config = TableConfig::new(RawModes::columns().into(), label, MissingValues::Refuse)?;
+    let mut table = tables::writer(path, &config, AtomicFile::create(path)?)?;
+    let layout = tables::write_layout(&config, path)?;
+    let mut values = Vec::new();
+    simulated::in_order(
+        survey.n_candidates(),
+        global,
+        |row| survey.raw_modes(row),
+        |raw| {
+            writer.write(&raw.candidate)?;
+            values.clear();
+            for mode_index in 0..config.modes().len() {
+                raw.append_mode(mode_index, &mut values);
+            }
+            table.write_row(&values, Some(raw.candidate.label()))
+        },
+    )?;
+    Ok((table.finish().map_err(output_failure)?, layout))
 }

@@ -128,6 +128,15 @@ impl CorruptedModes {
         Ok(self)
     }
 
+    /// The same where some modes of some rows are missing from the start, `[rows, modes]`.
+    pub(super) fn with_missing(mut self, missing: Array2<bool>) -> Self {
+        for ((row, mode_index), _) in missing.indexed_iter().filter(|(_, missing)| **missing) {
+            self.modes[mode_index].row_mut(row).fill(f32::NAN);
+        }
+        self.missing = missing;
+        self
+    }
+
     /// The modes of the rows that `record` marks, corrupted once more; every other cell keeps its
     /// bits.
     ///

@@ -2,6 +2,7 @@
 
 mod clip_bound;
 mod corrupted_modes;
+mod corrupted_table;
 mod kind;
 mod level;
 mod mode_corruption;
@@ -106,6 +107,20 @@ impl Corruption {
             Self::Drift(_) => "drift",
         }
     }
+
+    /// Whether it is told in standard deviations, from the mean: whether it does something else to values
+    /// that are no standard scores.
+    pub fn is_scaled(&self) -> bool {
+        !matches!(
+            self,
+            Self::Missing | Self::Swap | Self::Stuck | Self::AdversarialMean(_)
+        )
+    }
+
+    /// Whether no value is left.
+    fn takes_away(&self) -> bool {
+        matches!(self, Self::Missing)
+    }
 }
 
 impl FromStr for Corruption {
@@ -122,6 +137,23 @@ impl FromStr for Corruption {
                 nearest: kind::nearest_kind(name).map_or("", |kind| kind.form),
             });
         };
+        Self::of_kind(kind, level, text).map_err(|error| match error {
+            Error::NoiseStd { .. }
+            | Error::CorruptionLevel { .. }
+            | Error::UnitLevel { .. }
+            | Error::ClipBound { .. }
+            | Error::QuantizationBits { .. } => Error::CorruptionLevelRange {
+                kind: kind.name,
+                reason: Box::new(error),
+            },
+            error => error,
+        })
+    }
+}
+
+impl Corruption {
+    /// The corruption of a kind with the level that stands behind it in `text`.
+    fn of_kind(kind: CorruptionKind, level: Option<&str>, text: &str) -> Result<Self> {
         let level_error = |expected| Error::CorruptionLevelText {
             kind: kind.name,
             expected,
@@ -323,20 +355,20 @@ mod tests {
             for (level, found) in [("1.5", "1.5"), ("-0.1", "-0.1"), ("nan", "NaN")] {
                 assert_eq!(
                     message(&format!("{kind}:{level}")),
-                    format!("expected a level between 0 and 1, found {found}")
+                    format!("{kind}: expected a level between 0 and 1, found {found}")
                 );
             }
         }
         assert!(message("clip:-1").contains("found -1"));
         assert_eq!(
             message("quantize:17"),
-            "expected 1 to 16 bits to quantize to, found 17"
+            "quantize: expected 1 to 16 bits to quantize to, found 17"
         );
         assert!(message("drift:1e39").contains("expected a level between"));
         assert_eq!(
             message("offset:-inf"),
             format!(
-                "expected a level between -{0} and {0}, found -inf",
+                "offset: expected a level between -{0} and {0}, found -inf",
                 f32::MAX
             )
         );
@@ -344,7 +376,7 @@ mod tests {
         assert_eq!(
             "noise:-1".parse::<Corruption>().unwrap_err().to_string(),
             format!(
-                "expected a noise standard deviation between 0 and {}, found -1",
+                "noise: expected a noise standard deviation between 0 and {}, found -1",
                 f32::MAX
             )
         );

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::kind::start;
 use super::{CorruptedModes, Corruption, CorruptionRecord};
 use crate::error::{Error, Result};
-use crate::samples::is_mode_name;
+use crate::samples::check_mode_name;
 
 /// A corruption of the mode of a name.
 ///
@@ -48,9 +48,7 @@ impl ModeCorruption {
     /// [`Error::ModeName`] if no mode can have the name.
     pub fn new(mode: impl Into<String>, corruption: Corruption) -> Result<Self> {
         let mode = mode.into();
-        if !is_mode_name(&mode) {
-            return Err(Error::ModeName { mode });
-        }
+        check_mode_name(&mode)?;
         Ok(Self { mode, corruption })
     }
 
@@ -86,6 +84,23 @@ impl ModeCorruption {
     }
 }
 
+impl ModeCorruption {
+    /// Does it to what `record`, which marks this mode alone, marks.
+    pub(super) fn apply(
+        &self,
+        modes: CorruptedModes,
+        record: &CorruptionRecord,
+        rng: &mut impl Rng,
+    ) -> Result<CorruptedModes> {
+        modes
+            .then(record, &self.corruption, rng)
+            .map_err(|source| Error::CorruptionFailed {
+                corruption: self.to_string(),
+                source: Box::new(source),
+            })
+    }
+}
+
 impl FromStr for ModeCorruption {
     type Err = Error;
 
@@ -100,7 +115,12 @@ impl FromStr for ModeCorruption {
             Err(Error::CorruptionText { .. }) if text.parse::<Corruption>().is_ok() => {
                 Err(without_mode())
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                let mode = mode.to_owned();
+                check_mode_name(&mode)?;
+                let reason = Box::new(error);
+                Err(Error::ModeCorruption { mode, reason })
+            }
         }
     }
 }
@@ -138,8 +158,8 @@ impl CorruptedModes {
     ///
     /// # Errors
     /// [`Error::UnknownMode`] before anything is drawn, if a name is not among `modes`;
-    /// [`Error::RecordModes`] if these are not as many as there are modes; those of
-    /// [`CorruptedModes::then`].
+    /// [`Error::RecordModes`] if these are not as many as there are modes; [`Error::CorruptionFailed`]
+    /// around those of [`CorruptedModes::then`].
     pub fn then_each<S: AsRef<str>>(
         mut self,
         modes: &[S],
@@ -158,7 +178,7 @@ impl CorruptedModes {
             .map(|corruption| corruption.mode_index(modes))
             .collect::<Result<_>>()?;
         for (corruption, mode_index) in corruptions.iter().zip(mode_indices) {
-            self = self.then(&rows.only_mode(mode_index)?, &corruption.corruption, rng)?;
+            self = corruption.apply(self, &rows.only_mode(mode_index)?, rng)?;
         }
         Ok(self)
     }
@@ -216,7 +236,7 @@ mod tests {
         assert!(message("ip:nosie:1").ends_with(r#"found "nosie:1" (nearest: noise:S)"#));
         assert_eq!(
             message("ip:drop:2"),
-            "expected a level between 0 and 1, found 2"
+            r#"mode "ip": drop: expected a level between 0 and 1, found 2"#
         );
         assert!(matches!(
             ModeCorruption::new("a:b", Corruption::Swap),

@@ -168,6 +168,12 @@ impl CorruptionRecord {
         self.0.zip_mut_with(&other.0, |flag, &added| *flag |= added);
     }
 
+    /// Marks nothing any more that `other`, of the same shape, marks.
+    pub(super) fn remove(&mut self, other: &Self) {
+        self.0
+            .zip_mut_with(&other.0, |flag, &removed| *flag &= !removed);
+    }
+
     /// Whether this was made for these modes.
     pub(super) fn check_shape_of<S: Data<Elem = f32>>(
         &self,

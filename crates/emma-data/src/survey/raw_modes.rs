@@ -67,26 +67,19 @@ pub struct RawModes {
 
 impl RawModes {
     /// Names of the modes and their columns, in order: `profile` (`profile_0`, …, `profile_127`),
-    /// `dm_curve` (`dm_0`, …, `dm_63`), `subbands` (`subband_0_0`, `subband_0_1`, …, `subband_15_31`)
-    /// and `subints` (`subint_0_0`, …, `subint_15_31`), row before phase.
+    /// `dm_curve` (`dm_curve_0`, …, `dm_curve_63`), `subbands` (`subbands_0`, …, `subbands_511`) and `subints`
+    /// (`subints_0`, …, `subints_511`). In a plane, row `r` and phase bin `b` have the number `32 r + b`.
     pub fn columns() -> [ModeColumns; 4] {
-        let plane_columns = |name: &'static str| {
-            (0..N_PLANE_ROWS).flat_map(move |row| {
-                (0..N_PLANE_BINS).map(move |bin| format!("{name}_{row}_{bin}"))
-            })
-        };
+        let n_cells = N_PLANE_ROWS * N_PLANE_BINS;
         [
-            ModeColumns::new(
-                "profile",
-                (0..N_PHASE_BINS).map(|bin| format!("profile_{bin}")),
-            ),
-            ModeColumns::new(
-                "dm_curve",
-                (0..N_DM_STRETCHES).map(|stretch| format!("dm_{stretch}")),
-            ),
-            ModeColumns::new("subbands", plane_columns("subband")),
-            ModeColumns::new("subints", plane_columns("subint")),
+            ("profile", N_PHASE_BINS),
+            ("dm_curve", N_DM_STRETCHES),
+            ("subbands", n_cells),
+            ("subints", n_cells),
         ]
+        .map(|(mode, n_columns)| {
+            ModeColumns::new(mode, (0..n_columns).map(|index| format!("{mode}_{index}")))
+        })
     }
 
     /// Appends a mode's values in the order of its columns; no values for a mode that does not exist.
