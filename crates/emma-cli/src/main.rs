@@ -6,8 +6,26 @@ mod comparison;
 mod device;
 mod experiment3;
 mod failure;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the experiments' reports come next and draw with it"
+    )
+)]
+mod figures;
 mod files;
 mod folders;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the experiments' reports come next and write with it"
+    )
+)]
+mod html_report;
 mod htru2_file;
 mod inspection;
 mod progress;
