@@ -2,11 +2,21 @@
 
 use std::sync::Once;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use plotters::style::{FontDesc, FontFamily, FontStyle, register_font};
 
-/// The font under the name that plotters knows it by and writes into SVG: fonts with the same widths
-/// first. `font/README.md` says where it comes from.
-pub(super) const FAMILY: &str = "Liberation Sans, Arimo, Arial, Helvetica, sans-serif";
+/// The font under the name that plotters knows it by and writes into SVG: the embedded one, then others
+/// with the same widths. `font/README.md` says where it comes from.
+pub(super) const FAMILY: &str = "EMMA Sans, Liberation Sans, Arimo, Arial, Helvetica, sans-serif";
+
+/// The rule of a style sheet that brings the font along.
+pub(super) fn rule() -> String {
+    let font = STANDARD.encode(include_bytes!("font/emma-sans.woff2"));
+    format!(
+        "@font-face {{ font-family: \"EMMA Sans\"; src: url(data:font/woff2;base64,{font}) format(\"woff2\") }}\n"
+    )
+}
 
 /// The distance from the top of a line to its bottom in shares of the size; what plotters calls the
 /// size of a font is this distance. It stands in the font's table `hhea`.

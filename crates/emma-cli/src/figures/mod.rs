@@ -48,7 +48,7 @@ pub(crate) use color_map::{ColorScale, Palette};
 pub(crate) use error::FigureError;
 pub(crate) use label::spoken;
 pub(crate) use matrix::Matrix;
-pub(crate) use theme::{Theme, dark_style};
+pub(crate) use theme::{Theme, style_sheet};
 
 use crate::failure::CommandResult;
 use crate::files;
@@ -126,12 +126,12 @@ impl Figure {
 
     /// A file of its own, which follows the reader's preference for light or dark.
     pub(crate) fn svg(&self) -> Result<String, FigureError> {
-        let style = format!("<style>\n{}</style>\n", dark_style());
+        let style = format!("<style>\n{}</style>\n", style_sheet());
         let namespace = " xmlns=\"http://www.w3.org/2000/svg\"";
         self.svg_with(namespace, &style)
     }
 
-    /// An element for a page whose style sheet holds [`dark_style`].
+    /// An element for a page whose style sheet holds [`style_sheet`].
     pub(crate) fn inline_svg(&self) -> Result<String, FigureError> {
         self.svg_with("", "")
     }

@@ -179,13 +179,18 @@ pub(super) fn text(surface: &mut dyn Surface, label: &Label, at: Point, style: T
     };
     for (run, script) in &label.runs {
         let rise = style.size * script.rise();
+        let size = style.size * script.size();
+        // SVG leaves out spaces at the beginning.
+        let shown = run.trim_start();
+        along += super::font::width(&run[..run.len() - shown.len()]) * size;
         let start = match style.direction {
             Direction::Across => Point::new(at.x + along, at.y - rise),
             Direction::Up => Point::new(at.x - rise, at.y - along),
         };
-        let size = style.size * script.size();
-        surface.letters(run, size, start, style.direction, style.color);
-        along += super::font::width(run) * size;
+        if !shown.is_empty() {
+            surface.letters(shown, size, start, style.direction, style.color);
+        }
+        along += super::font::width(shown) * size;
     }
 }
 

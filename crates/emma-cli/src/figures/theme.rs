@@ -91,11 +91,16 @@ fn unlike_themed(mut rgb: Rgb) -> Rgb {
     rgb
 }
 
-/// The style sheet that exchanges the light colors of a figure for the dark ones.
+/// The style sheet of figures: their font, and the dark colors.
+pub(crate) fn style_sheet() -> String {
+    super::font::rule() + &dark_style()
+}
+
+/// The part of the style sheet that exchanges the light colors of a figure for the dark ones.
 ///
 /// It goes by the colors that are written in the file; so a viewer that knows no style sheets shows the
 /// light figure. Paper stays white.
-pub(crate) fn dark_style() -> String {
+fn dark_style() -> String {
     let mut style = String::from("@media screen and (prefers-color-scheme: dark) {\n");
     for color in Color::themed() {
         let (light, dark) = color.forms();

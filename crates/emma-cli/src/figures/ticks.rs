@@ -95,7 +95,10 @@ impl Step {
     /// A number with the decimals that tell one mark from the next.
     fn label(self, number: f64, largest: f64) -> Label {
         let magnitude = largest.abs().log10().floor() as i32;
-        if (-4..6).contains(&magnitude) && self.exponent >= -7 {
+        // With so many digits a power of ten shortens nothing.
+        let is_long = magnitude < 16 && magnitude - self.exponent > 4;
+        let is_short = (-4..6).contains(&magnitude) && self.exponent >= -7;
+        if is_short || magnitude >= 6 && is_long {
             let decimals = usize::try_from(-self.exponent).unwrap_or(0);
             return Label::new(&minus(format!("{number:.decimals$}")));
         }
@@ -116,12 +119,13 @@ fn logarithmic(span: &Span, fits: impl Fn(&[Tick]) -> bool) -> Vec<Tick> {
         let inside = ticks.into_iter().filter(|tick| span.contains(tick.number));
         inside.collect()
     };
+    let is_short = span.from > 0.5e-3 && span.to < 2e5;
     let n_decades = (first..=last)
         .filter(|&exponent| span.contains(power_of_ten(exponent)))
         .count();
     if n_decades < 2 {
         // Less than two powers of ten: marks at their multiples, or as on a linear axis.
-        let multiples = inside(decades(first, last, &[1, 2, 5]));
+        let multiples = inside(decades(first, last, &[1, 2, 5], is_short));
         if multiples.len() >= 3 && fits(&multiples) {
             return multiples;
         }
@@ -131,7 +135,7 @@ fn logarithmic(span: &Span, fits: impl Fn(&[Tick]) -> bool) -> Vec<Tick> {
             .collect();
     }
     for stride in [1, 2, 5, 10, 20, 50, 100, 200] {
-        let mut ticks = inside(decades(first, last, &[1]));
+        let mut ticks = inside(decades(first, last, &[1], is_short));
         for tick in &mut ticks {
             let exponent = tick.number.log10().round() as i32;
             if exponent.rem_euclid(stride) != 0 {
@@ -147,7 +151,7 @@ fn logarithmic(span: &Span, fits: impl Fn(&[Tick]) -> bool) -> Vec<Tick> {
             continue;
         }
         if stride == 1 && n_decades <= 5 {
-            let small = inside(decades(first, last, &[2, 3, 4, 5, 6, 7, 8, 9]));
+            let small = inside(decades(first, last, &[2, 3, 4, 5, 6, 7, 8, 9], is_short));
             ticks.extend(small.into_iter().map(|tick| unlabelled(tick.number)));
         } else if stride > 10 {
             ticks = labelled;
@@ -158,8 +162,7 @@ fn logarithmic(span: &Span, fits: impl Fn(&[Tick]) -> bool) -> Vec<Tick> {
 }
 
 /// Multiples of the powers of ten, labelled.
-fn decades(first: i32, last: i32, factors: &[u8]) -> Vec<Tick> {
-    let is_short = first >= -3 && last <= 5;
+fn decades(first: i32, last: i32, factors: &[u8], is_short: bool) -> Vec<Tick> {
     (first..=last)
         .flat_map(|exponent| factors.iter().map(move |&factor| (factor, exponent)))
         .map(|(factor, exponent)| {

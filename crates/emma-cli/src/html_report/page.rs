@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use super::error::ReportError;
 use super::{Banner, Block, Report, Section, Tone};
-use crate::figures::{dark_style, escape, html_of, spoken};
+use crate::figures::{escape, html_of, spoken, style_sheet};
 
 const STYLE: &str = include_str!("report.css");
 
 /// Nothing is loaded and nothing runs, whatever a text might say.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:";
 
 pub(super) fn page(report: &Report) -> Result<String, ReportError> {
     let mut html = String::new();
@@ -23,7 +23,7 @@ pub(super) fn page(report: &Report) -> Result<String, ReportError> {
          <style>\n{STYLE}{}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>{title}</h1>\n\
          <p class=\"summary\">{}</p>\n</header>",
         escape(&spoken(&report.title)),
-        dark_style(),
+        style_sheet(),
         inline(&report.summary),
     );
     for banner in &report.banners {

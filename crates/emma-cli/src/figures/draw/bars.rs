@@ -4,10 +4,12 @@ use super::axes::{self, Side};
 use super::chart::{Frame, over_from_zero};
 use super::legend::{Legend, Sample};
 use super::names::{self, Names};
+use super::reference::{LabelPlaces, points_along};
 use super::{Draw, LABEL, Margins, draw_head, draw_no_data, head};
 use crate::figures::axis::{Spacing, Span};
 use crate::figures::bars::{Bars, Series};
 use crate::figures::chart::{Estimate, Reference};
+use crate::figures::clip::clip_line;
 use crate::figures::marker::Look;
 use crate::figures::surface::{Area, Stroke, Surface};
 use crate::figures::theme::Color;
@@ -28,7 +30,7 @@ impl Draw for Bars {
         }
     }
 
-    fn draw(&self, surface: &mut dyn Surface, plot: Area) {
+    fn draw(&self, surface: &mut dyn Surface, plot: Area, top: f64) {
         let span = self.span();
         let ticks = axes::ticks_up(span.as_ref(), plot.height());
         axes::draw_grid(surface, &plot, (None, &[]), (span.as_ref(), &ticks));
@@ -37,9 +39,9 @@ impl Draw for Bars {
             None => draw_no_data(surface, &plot),
         }
         let names = Names::new(&self.categories.1, self.slot(plot.width()));
-        let top = plot.bottom + names::DISTANCE;
-        names.draw(surface, &self.centers(&plot), top);
-        let base = top + names.height() + 8. + 0.76 * LABEL;
+        let below = plot.bottom + names::DISTANCE;
+        names.draw(surface, &self.centers(&plot), below);
+        let base = below + names.height() + 8. + 0.76 * LABEL;
         axes::draw_name_across(surface, &plot, &self.categories.0, base);
         axes::draw_lower_line(surface, &plot);
         axes::draw_upright_axis(
@@ -50,7 +52,7 @@ impl Draw for Bars {
             span.as_ref(),
             &ticks,
         );
-        draw_head(surface, &self.title, &self.legend(), &plot);
+        draw_head(surface, &self.title, &self.legend(), &plot, top);
     }
 }
 
@@ -116,13 +118,27 @@ impl Bars {
             })
             .collect();
         for reference in &references {
-            frame.draw_reference(surface, reference);
+            reference.draw(surface, &frame);
         }
+        let mut ink = Vec::new();
         for (number, series) in self.series.iter().enumerate() {
             let shift = (number as f64 - 0.5 * (n_series - 1.)) * bar;
             self.draw_one_series(surface, &frame, series, shift, bar);
+            for (category, estimate) in series.values.iter().enumerate() {
+                let x = category as f64 + shift / self.slot(plot.width());
+                let ends = estimate
+                    .numbers()
+                    .filter_map(|number| frame.interval_end(x, number));
+                let ends: Vec<_> = ends.collect();
+                ink.extend(
+                    clip_line(&ends, &plot)
+                        .iter()
+                        .flat_map(|part| points_along(part)),
+                );
+            }
         }
-        frame.draw_reference_labels(surface, &references);
+        let labels = LabelPlaces::new(frame.plot, ink);
+        labels.draw(surface, &frame, &references);
     }
 
     fn draw_one_series(

@@ -3,15 +3,15 @@
 use super::axes::{self, Side};
 use super::color_bar::ScaledColors;
 use super::legend::{Legend, Sample};
-use super::{Draw, Margins, TICK, draw_head, draw_no_data, head};
+use super::reference::{LabelPlaces, points_along};
+use super::{Draw, Margins, draw_head, draw_no_data, head};
 use crate::figures::axis::{Axis, Spacing, Span, can_be_drawn};
 use crate::figures::chart::{
-    Arrows, Chart, Estimate, HeatMap, Histogram, Layer, Line, Reference, Scatter, Uncertainty,
+    Arrows, Chart, Estimate, HeatMap, Histogram, Layer, Line, Scatter, Uncertainty,
 };
 use crate::figures::clip::{clip_line, clip_polygon};
-use crate::figures::label::Label;
 use crate::figures::marker::Look;
-use crate::figures::surface::{Anchor, Area, Fill, Point, Stroke, Surface, TextStyle, text};
+use crate::figures::surface::{Area, Fill, Point, Stroke, Surface};
 use crate::figures::theme::Color;
 
 /// Widths of lines.
@@ -33,11 +33,14 @@ impl Draw for Chart {
         }
     }
 
-    fn draw(&self, surface: &mut dyn Surface, plot: Area) {
+    fn draw(&self, surface: &mut dyn Surface, plot: Area, top: f64) {
         let (x, y) = self.spans();
-        let plot = match (&x, &y) {
-            (Some(x), Some(y)) if self.has_equal_axes => with_equal_units(plot, x, y),
-            _ => plot,
+        let (plot, top) = match (&x, &y) {
+            (Some(x), Some(y)) if self.has_equal_axes => {
+                let smaller = with_equal_units(plot, x, y);
+                (smaller, top + smaller.top - plot.top)
+            }
+            _ => (plot, top),
         };
         let x_ticks = axes::ticks_across(x.as_ref(), plot.width());
         let y_ticks = axes::ticks_up(y.as_ref(), plot.height());
@@ -60,7 +63,7 @@ impl Draw for Chart {
         if let Some((_, colors)) = &colors {
             colors.draw(surface, &plot);
         }
-        draw_head(surface, &self.title, &self.legend(), &plot);
+        draw_head(surface, &self.title, &self.legend(), &plot, top);
     }
 }
 
@@ -124,7 +127,7 @@ impl Chart {
                     if let Some(longest) = longest(arrows) {
                         let number = crate::text::number(longest);
                         let text = arrows.length.with_number(&number);
-                        legend.add(Sample::Arrow, &format!("longest: {text}"));
+                        legend.add(Sample::Arrow, &format!("longest {text}"));
                     }
                 }
                 Layer::HeatMap(_) => {}
@@ -219,7 +222,7 @@ impl Chart {
             }
         }
         for reference in &self.references {
-            frame.draw_reference(surface, reference);
+            reference.draw(surface, frame);
         }
         for (layer, look) in self.looks() {
             match layer {
@@ -229,7 +232,61 @@ impl Chart {
                 Layer::HeatMap(_) | Layer::Histogram(_) => {}
             }
         }
-        frame.draw_reference_labels(surface, &self.references);
+        let labels = LabelPlaces::new(frame.plot, self.ink(frame));
+        labels.draw(surface, frame, &self.references);
+    }
+}
+
+impl Chart {
+    /// Where the layers draw, as points: what labels had better not cover.
+    fn ink(&self, frame: &Frame) -> Vec<Point> {
+        let mut ink = Vec::new();
+        for layer in &self.layers {
+            match layer {
+                Layer::Line(line) => {
+                    let points = line.points.iter();
+                    for run in runs(points.map(|(x, estimate)| frame.point(*x, estimate.value))) {
+                        for part in clip_line(&run, &frame.plot) {
+                            ink.extend(points_along(&part));
+                        }
+                    }
+                    for (x, estimate) in &line.points {
+                        let (low, high) = estimate.interval.unwrap_or((f64::NAN, f64::NAN));
+                        let ends = [low, high].map(|end| frame.interval_end(*x, end));
+                        if let [Some(low), Some(high)] = ends {
+                            ink.extend(points_along(
+                                &clip_line(&[low, high], &frame.plot).concat(),
+                            ));
+                        }
+                    }
+                }
+                Layer::Histogram(histogram) => {
+                    let base = frame.base();
+                    for (height, edges) in histogram.heights.iter().zip(histogram.edges.windows(2))
+                    {
+                        let middle = f64::midpoint(edges[0], edges[1]);
+                        if let Some(top) = frame.interval_end(middle, *height) {
+                            let up = [Point::new(top.x, base), top];
+                            ink.extend(points_along(&clip_line(&up, &frame.plot).concat()));
+                        }
+                    }
+                }
+                Layer::Scatter(scatter) => {
+                    ink.extend(
+                        scatter
+                            .points
+                            .iter()
+                            .filter_map(|&(x, y)| frame.point(x, y)),
+                    );
+                }
+                Layer::Arrows(arrows) => {
+                    let starts = arrows.arrows.iter();
+                    ink.extend(starts.filter_map(|&[x, y, ..]| frame.point(x, y)));
+                }
+                Layer::HeatMap(_) => {}
+            }
+        }
+        ink
     }
 }
 
@@ -272,7 +329,7 @@ impl Frame {
         Some(self.at(self.x.share(x)?, self.y.share(y)?))
     }
 
-    fn at(&self, across: f64, up: f64) -> Point {
+    pub(super) fn at(&self, across: f64, up: f64) -> Point {
         const FARTHEST: f64 = 1e6;
         Point::new(
             self.plot.left + across.clamp(-FARTHEST, FARTHEST) * self.plot.width(),
@@ -373,7 +430,8 @@ impl Frame {
                 self.interval_end(edges[0], *height),
                 self.interval_end(edges[1], *height),
             );
-            if let (Some(left), Some(right)) = ends {
+            // Empty bins have no outline: it would lie on the axis.
+            if let ((Some(left), Some(right)), true) = (ends, *height != 0.) {
                 if outline.last().is_none_or(|last| last.x < left.x) {
                     self.draw_outline(surface, &mut outline, base, look);
                     outline.push(Point::new(left.x, base));
@@ -567,94 +625,6 @@ impl Frame {
         // The larger one becomes 1, so that squares neither vanish nor overflow.
         let size = across.abs().max(up.abs());
         (size > 0.).then(|| (across / size, up / size))
-    }
-
-    pub(super) fn draw_reference(&self, surface: &mut dyn Surface, reference: &Reference) {
-        let Some((ends, _)) = self.reference_ends(reference) else {
-            return;
-        };
-        let stroke = Stroke {
-            color: Color::Muted,
-            width: 1.2,
-            dash: 1,
-        };
-        surface.line(&ends, stroke);
-    }
-
-    /// The ends of a reference line that is within the plot, lower or left one first.
-    fn reference_ends(&self, reference: &Reference) -> Option<([Point; 2], f64)> {
-        let span = if reference.is_horizontal {
-            &self.y
-        } else {
-            &self.x
-        };
-        let share = span.share(reference.at)?;
-        if !(0. ..=1.).contains(&share) {
-            return None;
-        }
-        let plot = &self.plot;
-        let at = self.at(share, share);
-        let ends = if reference.is_horizontal {
-            [Point::new(plot.left, at.y), Point::new(plot.right, at.y)]
-        } else {
-            [Point::new(at.x, plot.bottom), Point::new(at.x, plot.top)]
-        };
-        Some((ends, share))
-    }
-
-    /// Labels at the right end of horizontal lines and at the top of upright ones, these one below the
-    /// other.
-    pub(super) fn draw_reference_labels(
-        &self,
-        surface: &mut dyn Surface,
-        references: &[Reference],
-    ) {
-        let plot = &self.plot;
-        let mut n_upright = 0.;
-        for reference in references {
-            let Some((ends, _)) = self.reference_ends(reference) else {
-                continue;
-            };
-            let label = Label::new(&reference.label).cut(TICK, 0.9 * plot.width());
-            if label.is_empty() {
-                continue;
-            }
-            let width = label.width(TICK);
-            let (left, base) = if reference.is_horizontal {
-                let line = ends[1].y;
-                let is_near_top = line - plot.top < TICK + 8.;
-                let base = if is_near_top {
-                    line + TICK + 2.
-                } else {
-                    line - 5.
-                };
-                (plot.right - 5. - width, base)
-            } else {
-                let line = ends[1].x;
-                let base = plot.top + TICK + 2. + n_upright * (TICK + 5.);
-                n_upright += 1.;
-                let is_near_right = line + 5. + width > plot.right;
-                let left = if is_near_right {
-                    line - 5. - width
-                } else {
-                    line + 5.
-                };
-                (left, base)
-            };
-            let behind = Area {
-                left: left - 2.,
-                top: base - 0.85 * TICK,
-                right: left + width + 2.,
-                bottom: base + 0.28 * TICK,
-            };
-            let fill = Fill {
-                color: Color::Background,
-                opacity: 0.8,
-            };
-            surface.rectangle(behind, fill);
-            let style = TextStyle::new(TICK, Color::Text, Anchor::Start);
-            text(surface, &label, Point::new(left, base), style);
-        }
     }
 }
 

@@ -21,14 +21,14 @@ impl Draw for Matrix {
         let (width, height) = self.size_within(width, height);
         let names = Names::new(&self.columns.1, width / self.columns.1.len().max(1) as f64);
         Margins {
-            left: names::DISTANCE + self.widest_row_name() + 8. + LABEL,
+            left: names::DISTANCE + self.widest_row_name() + 12. + LABEL,
             right: self.colors().width(height),
             top: head(&self.title, &Legend::default(), width),
             bottom: names::DISTANCE + names.height() + 8. + LABEL + 4.,
         }
     }
 
-    fn draw(&self, surface: &mut dyn Surface, plot: Area) {
+    fn draw(&self, surface: &mut dyn Surface, plot: Area, top: f64) {
         let (width, height) = self.size_within(plot.width(), plot.height());
         let spare = 0.5 * (plot.width() - width);
         let plot = Area {
@@ -48,12 +48,12 @@ impl Draw for Matrix {
         let names = Names::new(&self.columns.1, slot);
         let centers =
             (0..self.columns.1.len()).map(|index| plot.left + slot * (index as f64 + 0.5));
-        let top = plot.bottom + names::DISTANCE;
-        names.draw(surface, &centers.collect::<Vec<_>>(), top);
-        let base = top + names.height() + 8. + 0.76 * LABEL;
+        let below = plot.bottom + names::DISTANCE;
+        names.draw(surface, &centers.collect::<Vec<_>>(), below);
+        let base = below + names.height() + 8. + 0.76 * LABEL;
         axes::draw_name_across(surface, &plot, &self.columns.0, base);
         colors.draw(surface, &plot);
-        draw_head(surface, &self.title, &Legend::default(), &plot);
+        draw_head(surface, &self.title, &Legend::default(), &plot, top);
     }
 }
 
@@ -89,7 +89,7 @@ impl Matrix {
             let at = Point::new(plot.left - names::DISTANCE, middle + 0.35 * TICK);
             text(surface, &name, at, style);
         }
-        let x = plot.left - names::DISTANCE - self.widest_row_name() - 8.;
+        let x = plot.left - names::DISTANCE - self.widest_row_name() - 12.;
         axes::draw_name_up(surface, plot, &self.rows.0, x);
     }
 

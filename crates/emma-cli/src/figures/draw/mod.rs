@@ -7,6 +7,7 @@ mod color_bar;
 mod legend;
 mod matrix;
 mod names;
+mod reference;
 
 use super::label::Label;
 use super::surface::{Anchor, Area, Fill, Point, Surface, TextStyle, text};
@@ -52,8 +53,8 @@ trait Draw {
     /// What it needs around a plot of this size.
     fn margins(&self, width: f64, height: f64) -> Margins;
 
-    /// Draws it, its plot in this place and the rest around.
-    fn draw(&self, surface: &mut dyn Surface, plot: Area);
+    /// Draws it, its plot in this place, its title and legend below `top` and the rest around.
+    fn draw(&self, surface: &mut dyn Surface, plot: Area, top: f64);
 }
 
 impl Panel {
@@ -107,25 +108,54 @@ pub(super) fn figure(figure: &Figure, surface: &mut dyn Surface) {
             panels.iter().enumerate().map(panel).collect()
         })
         .collect();
-    for (row, panels) in rows.iter().enumerate() {
+    let fits: Vec<Vec<Margins>> = rows
+        .iter()
+        .map(|panels| {
+            panels
+                .iter()
+                .map(|(panel, outer)| fitting(*panel, outer))
+                .collect()
+        })
+        .collect();
+    for panels in &rows {
+        // Axes of one column stand below each other where rows have as many panels, and those of one
+        // row beside each other.
+        let mut margins = Vec::with_capacity(panels.len());
         for (column, (panel, outer)) in panels.iter().enumerate() {
-            let mut margins = fitting(*panel, outer);
-            // Axes of one row stand on one line, and those of one column too where rows have as many
-            // panels.
-            for (_, (other, outer)) in panels.iter().enumerate() {
-                let other = fitting(*other, outer);
-                margins.top = margins.top.max(other.top);
-                margins.bottom = margins.bottom.max(other.bottom);
-            }
-            for others in rows.iter().filter(|others| others.len() == rows[row].len()) {
-                let (other, outer) = others[column];
-                let other = fitting(other, &outer);
-                margins.left = margins.left.max(other.left);
-                margins.right = margins.right.max(other.right);
-            }
-            panel.draw(surface, margins.inside(outer));
+            let same = fits.iter().filter(|others| others.len() == panels.len());
+            let (left, right) = same.fold((0_f64, 0_f64), |(left, right), others| {
+                let other = others[column];
+                (left.max(other.left), right.max(other.right))
+            });
+            let width = (outer.width() - left - right).max(1.);
+            let fitting = fitting_with_width(*panel, outer, width);
+            margins.push(Margins {
+                left,
+                right,
+                ..fitting
+            });
+        }
+        let (top, bottom) = margins
+            .iter()
+            .fold((0_f64, 0_f64), |(top, bottom), margins| {
+                (top.max(margins.top), bottom.max(margins.bottom))
+            });
+        for ((panel, outer), margins) in panels.iter().zip(margins) {
+            let margins = Margins {
+                top,
+                bottom,
+                ..margins
+            };
+            panel.draw(surface, margins.inside(outer), outer.top);
         }
     }
+}
+
+/// The margins of a panel whose plot's width is fixed.
+fn fitting_with_width(panel: &dyn Draw, outer: &Area, width: f64) -> Margins {
+    let margins = panel.margins(width, 0.7 * outer.height());
+    let height = (outer.height() - margins.top - margins.bottom).max(1.);
+    panel.margins(width, height)
 }
 
 /// The margins of a panel: the plot's size follows from them, and the room for its ticks from its size.
@@ -153,10 +183,15 @@ fn head(title: &str, legend: &legend::Legend, width: f64) -> f64 {
     title + legend.height(width) + 6.
 }
 
-/// Draws title and legend above a plot.
-fn draw_head(surface: &mut dyn Surface, title: &str, legend: &legend::Legend, plot: &Area) {
+/// Draws title and legend above a plot, from `top` downwards.
+fn draw_head(
+    surface: &mut dyn Surface,
+    title: &str,
+    legend: &legend::Legend,
+    plot: &Area,
+    mut top: f64,
+) {
     let width = plot.width();
-    let mut top = plot.top - head(title, legend, width);
     if !title.is_empty() {
         let title = Label::new(title).cut(PANEL_TITLE, width.max(120.));
         let at = Point::new(plot.left, top + 0.9 * PANEL_TITLE);

@@ -9,6 +9,10 @@ use crate::figures::theme::Color;
 const LONGEST: f64 = 120.;
 /// From the plot to the names.
 pub(super) const DISTANCE: f64 = 7.;
+/// In slots as wide as this, names are cut rather than turned.
+const WIDE_SLOT: f64 = 64.;
+/// The most lines that a name takes.
+const MOST_LINES: usize = 3;
 const LINE_HEIGHT: f64 = 1.25 * TICK;
 
 /// Names laid out for slots of one width.
@@ -21,6 +25,10 @@ impl Names {
     pub(super) fn new(names: &[String], slot: f64) -> Self {
         let room = slot - 6.;
         let lines: Option<Vec<_>> = names.iter().map(|name| lines_within(name, room)).collect();
+        let lines = lines.or_else(|| {
+            let cut = |name: &String| cut_lines_within(name, room);
+            (slot >= WIDE_SLOT).then(|| names.iter().map(cut).collect())
+        });
         match lines {
             Some(lines) => Self::Across(lines),
             None => {
@@ -63,6 +71,25 @@ impl Names {
             }
         }
     }
+}
+
+/// A name on lines that are filled with as many words as have room, the last of them cut.
+fn cut_lines_within(name: &str, room: f64) -> Vec<Label> {
+    let mut lines: Vec<String> = vec![String::new()];
+    for word in name.split_inclusive([' ', '_', '-']) {
+        let is_last = lines.len() == MOST_LINES;
+        if let Some(line) = lines.last_mut() {
+            let longer = format!("{line}{word}");
+            let fits = Label::new(longer.trim_end()).width(TICK) <= room;
+            if line.is_empty() || fits || is_last {
+                *line = longer;
+            } else {
+                lines.push(word.to_owned());
+            }
+        }
+    }
+    let lines = lines.iter().map(|line| Label::new(line.trim_end()));
+    lines.map(|line| line.cut(TICK, room)).collect()
 }
 
 /// A name on one line, or on two divided as evenly as can be; none if neither has room.

@@ -1,13 +1,14 @@
-"""Makes emma-sans.ttf out of LiberationSans-Regular.ttf; see README.md beside this file.
+"""Makes emma-sans.ttf and emma-sans.woff2 out of LiberationSans-Regular.ttf; see README.md beside this file.
 
-    python3 subset.py /usr/share/fonts/truetype/liberation2/LiberationSans-Regular.ttf emma-sans.ttf
+    python3 subset.py /usr/share/fonts/truetype/liberation2/LiberationSans-Regular.ttf
 
-Needs fonttools 4.60 or newer. The result does not depend on the time or the machine.
+Needs fonttools 4.60 or newer with brotli. The result does not depend on the time or the machine.
 """
 
 import sys
 
 from fontTools import subset
+from fontTools.pens.reverseContourPen import ReverseContourPen
 from fontTools.pens.transformPen import TransformPen
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTFont
@@ -31,8 +32,6 @@ def add_nabla(font):
     glyph = pen.glyph()
     # Mirroring turned the outlines round; fonts have them clockwise.
     reverse = TTGlyphPen(None)
-    from fontTools.pens.reverseContourPen import ReverseContourPen
-
     glyph.draw(ReverseContourPen(reverse), font["glyf"])
     font["glyf"]["nabla"] = reverse.glyph()
     font["glyf"]["nabla"].recalcBounds(font["glyf"])
@@ -53,7 +52,7 @@ def rename(font):
             name.string = keep[name.nameID]
 
 
-def main(source, target):
+def main(source):
     font = TTFont(source, recalcTimestamp=False)
     add_nabla(font)
     options = subset.Options()
@@ -71,7 +70,10 @@ def main(source, target):
     subsetter.populate(unicodes=wanted)
     subsetter.subset(font)
     rename(font)
-    font.save(target, reorderTables=True)
+    font.save("emma-sans.ttf", reorderTables=True)
+    font = TTFont("emma-sans.ttf", recalcTimestamp=False)
+    font.flavor = "woff2"
+    font.save("emma-sans.woff2")
 
 
 if __name__ == "__main__":
