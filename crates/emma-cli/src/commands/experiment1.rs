@@ -9,6 +9,8 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use crate::args::{Experiment1Args, GlobalArgs};
 use crate::experiment::folder::{RESULTS_FILE, prepare};
 use crate::experiment::threads::pool;
+use crate::experiment1::figures::figures;
+use crate::experiment1::report::report;
 use crate::experiment1::results::Results;
 use crate::experiment1::run::Outcome;
 use crate::experiment1::settings::Settings;
@@ -17,6 +19,9 @@ use crate::failure::CommandResult;
 use crate::progress::Progress;
 use crate::{files, folders};
 
+/// What a run leaves beside its settings and results.
+const OUTPUTS: [&str; 2] = ["figures", "report.html"];
+
 pub(crate) fn run(args: &Experiment1Args, global: &GlobalArgs) -> CommandResult<()> {
     let device = global.device.open()?;
     if args.data.is_some() && !global.quiet {
@@ -24,7 +29,7 @@ pub(crate) fn run(args: &Experiment1Args, global: &GlobalArgs) -> CommandResult<
     }
     let settings = Settings::new(args.run.seeds()?);
     let folder = folders::results_folder(args.run.out.as_deref(), &settings.experiment);
-    let finished: Option<Results> = prepare(&folder, &settings, &[], args.run.fresh, |_| ())?;
+    let finished: Option<Results> = prepare(&folder, &settings, &OUTPUTS, args.run.fresh, |_| ())?;
     let results = if let Some(finished) = finished {
         finished
     } else {
@@ -46,7 +51,16 @@ pub(crate) fn run(args: &Experiment1Args, global: &GlobalArgs) -> CommandResult<
             let name = manifold.name().to_owned();
             by_manifold.entry(name).or_default().push(outcome);
         }
+        let first: Vec<(Manifold, &Outcome)> = Manifold::ALL
+            .iter()
+            .filter_map(|&manifold| Some((manifold, by_manifold.get(manifold.name())?.first()?)))
+            .collect();
+        let figures = figures(&settings, &first, &device)?;
         let results = Results::new(settings, &by_manifold);
+        for (name, figure) in &figures {
+            figure.write(&folder, name)?;
+        }
+        report(&results, &figures).write(&folder)?;
         files::write_json(&folder.join(RESULTS_FILE), &results)?;
         results
     };
@@ -57,8 +71,9 @@ pub(crate) fn run(args: &Experiment1Args, global: &GlobalArgs) -> CommandResult<
         return files::print(&text);
     }
     files::print(&format!(
-        "{}\nResults: {}\n",
+        "{}\nResults: {}\nReport: {}\n",
         table(&results),
-        folder.join(RESULTS_FILE).display()
+        folder.join(RESULTS_FILE).display(),
+        folder.join("report.html").display()
     ))
 }

@@ -11,7 +11,7 @@ use crate::experiment::folder::{RESULTS_FILE, prepare};
 use crate::experiment::threads::pool;
 use crate::experiment2::results::Results;
 use crate::experiment2::settings::Settings;
-use crate::experiment2::{run, table};
+use crate::experiment2::{figures, report, run, table};
 use crate::experiment3::data::SeedData;
 use crate::failure::CommandResult;
 use crate::progress::Progress;
@@ -19,6 +19,8 @@ use crate::{files, folders};
 
 /// Folder of what each seed found.
 const SEEDS_FOLDER: &str = "seeds";
+/// What a run leaves beside its settings and results.
+const OUTPUTS: [&str; 3] = [SEEDS_FOLDER, "figures", "report.html"];
 
 pub(crate) fn run(args: &Experiment2Args, global: &GlobalArgs) -> CommandResult<()> {
     let device = global.device.open()?;
@@ -35,8 +37,7 @@ pub(crate) fn run(args: &Experiment2Args, global: &GlobalArgs) -> CommandResult<
             settings.seeds.len(),
         ));
     }
-    let finished: Option<Results> =
-        prepare(&folder, &settings, &[SEEDS_FOLDER], args.run.fresh, |_| ())?;
+    let finished: Option<Results> = prepare(&folder, &settings, &OUTPUTS, args.run.fresh, |_| ())?;
     let results = if let Some(finished) = finished {
         finished
     } else {
@@ -54,6 +55,10 @@ pub(crate) fn run(args: &Experiment2Args, global: &GlobalArgs) -> CommandResult<
             pool(global, &device)?.install(|| settings.seeds.par_iter().map(run_seed).collect());
         progress.finish();
         let results = Results::new(settings.clone(), &outcomes?);
+        for (name, figure) in figures::figures(&results) {
+            figure.write(&folder, &name)?;
+        }
+        report::report(&results).write(&folder)?;
         files::write_json(&folder.join(RESULTS_FILE), &results)?;
         results
     };
@@ -64,8 +69,9 @@ pub(crate) fn run(args: &Experiment2Args, global: &GlobalArgs) -> CommandResult<
         return files::print(&text);
     }
     files::print(&format!(
-        "{}\nResults: {}\n",
+        "{}\nResults: {}\nReport: {}\n",
         table::table(&results),
-        folder.join(RESULTS_FILE).display()
+        folder.join(RESULTS_FILE).display(),
+        folder.join("report.html").display()
     ))
 }

@@ -7,6 +7,7 @@ use emma_data::{CandidateTable, read_candidates};
 use crate::args::GlobalArgs;
 use crate::experiment3::settings::{DataSettings, HTRU2, SIMULATED};
 use crate::failure::CommandResult;
+use crate::html_report::{Report, Tone};
 use crate::text::thousands;
 use crate::{files, folders, htru2_file, simulated};
 
@@ -61,4 +62,21 @@ pub(crate) fn headline(experiment: &str, data: &DataSettings, n_seeds: usize) ->
         thousands(data.rows),
         thousands(data.positives)
     )
+}
+
+/// Says in a report what it was made of, and loudly if that was simulated.
+pub(crate) fn describe(mut report: Report, data: &DataSettings) -> Report {
+    if data.source == SIMULATED {
+        report = report.banner(
+            Tone::Warning,
+            "SIMULATED data",
+            "These figures were made on the simulated survey. They say nothing of HTRU2.",
+        );
+    }
+    report
+        .fact("Data", data.source.clone())
+        .fact("Rows", thousands(data.rows))
+        .fact("Pulsars", thousands(data.positives))
+        .fact("Modes", data.modes.join(", "))
+        .fact("SHA-256 of the data", data.sha256.clone())
 }

@@ -1,13 +1,14 @@
 //! The estimators that are compared.
 
+use std::cell::OnceCell;
+
 use candle_core::{DType, Tensor};
-use emma_data::Generator;
+use emma_data::{Generator, generator};
 use emma_energy::{
     AutoencoderConfig, AutoencoderTraining, DenoisingAutoencoder, FittedEstimator,
     GaussianMixtureFit, MahalanobisFit, NearestNeighborsFit, PotentialEnergy, ReconstructionError,
     SeededVarMap, train_autoencoder,
 };
-use rand::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::CommandResult;
@@ -66,6 +67,17 @@ impl EstimatorKind {
         }
     }
 
+    /// Name within a sentence.
+    pub(crate) fn sentence_title(self) -> &'static str {
+        match self {
+            Self::PotentialEnergy => "potential energy",
+            Self::ReconstructionError => "reconstruction error",
+            Self::GaussianMixture => "Gaussian mixture",
+            Self::Mahalanobis => "Mahalanobis distance",
+            Self::NearestNeighbors => "distance to the nearest neighbors",
+        }
+    }
+
     /// AUC at noise 0.5 on `ip` and on `dm` of HTRU2 in an independent study, if it has the estimator.
     pub(crate) fn independent_study(self) -> Option<(f64, f64)> {
         match self {
@@ -75,39 +87,76 @@ impl EstimatorKind {
             Self::ReconstructionError | Self::Mahalanobis => None,
         }
     }
-
-    /// Fits it to clean standardized rows.
-    pub(crate) fn fit(
-        self,
-        rows: &Tensor,
-        setup: &AutoencoderSetup,
-        rng: &mut Generator,
-    ) -> CommandResult<Box<dyn FittedEstimator>> {
-        Ok(match self {
-            Self::PotentialEnergy => Box::new(PotentialEnergy(autoencoder(rows, setup, rng)?)),
-            Self::ReconstructionError => {
-                Box::new(ReconstructionError(autoencoder(rows, setup, rng)?))
-            }
-            Self::GaussianMixture => Box::new(GaussianMixtureFit::default().fit(rows, rng)?),
-            Self::Mahalanobis => Box::new(MahalanobisFit::default().fit(rows, rng)?),
-            Self::NearestNeighbors => Box::new(NearestNeighborsFit::default().fit(rows, rng)?),
-        })
-    }
 }
 
-/// The thesis's autoencoder, fitted.
-pub(crate) fn autoencoder(
-    rows: &Tensor,
-    setup: &AutoencoderSetup,
-    rng: &mut Generator,
-) -> CommandResult<DenoisingAutoencoder> {
-    let variables = SeededVarMap::new(Generator::from_rng(rng));
-    let config = AutoencoderConfig {
-        n_features: rows.dim(1)?,
-        n_hidden: setup.n_hidden,
-    };
-    let vb = variables.var_builder(DType::F32, rows.device());
-    let autoencoder = DenoisingAutoencoder::new(&config, &vb)?;
-    train_autoencoder(&autoencoder, &variables, rows, &setup.training, rng)?;
-    Ok(autoencoder)
+/// Fits estimators to the same clean rows. Those that share the thesis's autoencoder share one that is
+/// trained once.
+pub(crate) struct Fits<'a> {
+    pub(crate) rows: &'a Tensor,
+    pub(crate) setup: &'a AutoencoderSetup,
+    pub(crate) seed: u64,
+    /// Which rows these are: each estimator has a random stream of its own.
+    pub(crate) rows_name: &'a str,
+    autoencoder: OnceCell<DenoisingAutoencoder>,
+}
+
+impl<'a> Fits<'a> {
+    pub(crate) fn new(
+        rows: &'a Tensor,
+        setup: &'a AutoencoderSetup,
+        seed: u64,
+        rows_name: &'a str,
+    ) -> Self {
+        Self {
+            rows,
+            setup,
+            seed,
+            rows_name,
+            autoencoder: OnceCell::new(),
+        }
+    }
+
+    /// One estimator.
+    pub(crate) fn fit(&self, kind: EstimatorKind) -> CommandResult<Box<dyn FittedEstimator>> {
+        let (rows, rng) = (self.rows, &mut self.stream(kind.name()));
+        Ok(match kind {
+            EstimatorKind::PotentialEnergy => Box::new(PotentialEnergy(self.autoencoder()?)),
+            EstimatorKind::ReconstructionError => {
+                Box::new(ReconstructionError(self.autoencoder()?))
+            }
+            EstimatorKind::GaussianMixture => {
+                Box::new(GaussianMixtureFit::default().fit(rows, rng)?)
+            }
+            EstimatorKind::Mahalanobis => Box::new(MahalanobisFit::default().fit(rows, rng)?),
+            EstimatorKind::NearestNeighbors => {
+                Box::new(NearestNeighborsFit::default().fit(rows, rng)?)
+            }
+        })
+    }
+
+    /// The thesis's autoencoder, trained on first use.
+    pub(crate) fn autoencoder(&self) -> CommandResult<DenoisingAutoencoder> {
+        if let Some(trained) = self.autoencoder.get() {
+            return Ok(trained.clone());
+        }
+        let variables = SeededVarMap::new(self.stream("autoencoder first values"));
+        let config = AutoencoderConfig {
+            n_features: self.rows.dim(1)?,
+            n_hidden: self.setup.n_hidden,
+        };
+        let vb = variables.var_builder(DType::F32, self.rows.device());
+        let trained = DenoisingAutoencoder::new(&config, &vb)?;
+        train_autoencoder(
+            &trained,
+            &variables,
+            self.rows,
+            &self.setup.training,
+            &mut self.stream("autoencoder training"),
+        )?;
+        Ok(self.autoencoder.get_or_init(|| trained.frozen()).clone())
+    }
+
+    fn stream(&self, purpose: &str) -> Generator {
+        generator(self.seed, &format!("{} {purpose}", self.rows_name))
+    }
 }

@@ -61,27 +61,41 @@ pub(crate) fn figures(
         samples = samples.panel(chart(manifold.name()).scatter(Scatter::new("", shown)));
         let points = middles(ARROWS);
         let field = outcome.field(&points, device)?;
-        let arrows = points.iter().zip(field).map(|([x, y], [dx, dy])| [*x, *y, dx, dy]);
+        let arrows = points
+            .iter()
+            .zip(field)
+            .map(|([x, y], [dx, dy])| [*x, *y, dx, dy]);
         fields = fields.panel(
             chart(manifold.name())
                 .line(line(*manifold))
                 .arrows(Arrows::new(Axis::dimensionless("r(x) − x"), arrows)),
         );
     }
-    let mut figures = vec![("samples".to_owned(), samples), ("fields".to_owned(), fields)];
+    let mut figures = vec![
+        ("samples".to_owned(), samples),
+        ("fields".to_owned(), fields),
+    ];
     for (index, kind) in settings.estimators.iter().enumerate() {
         let mut figure = Figure::new(
             "",
-            format!("{} over the plane, of the wave, left, and of the circle, right.", kind.title()),
+            format!(
+                "The {} over the plane, of the wave, left, and of the circle, right.",
+                kind.sentence_title()
+            ),
         )
         .size(860., 400.);
         for (manifold, outcome) in outcomes {
             let rows = rows(&middles(CELLS), outcome.dtype, device)?;
             let values = energies(&*outcome.estimators[index].1, &rows)?;
-            let scale = ColorScale::new(Axis::dimensionless(kind.title()), Palette::Sequential);
-            figure = figure.panel(
-                chart(manifold.name()).heat_map(HeatMap::new(grid(CELLS), values, scale)),
+            let scale = ColorScale::new(
+                Axis::dimensionless(kind.sentence_title()),
+                Palette::Sequential,
             );
+            figure = figure.panel(chart(manifold.name()).heat_map(HeatMap::new(
+                grid(CELLS),
+                values,
+                scale,
+            )));
         }
         figures.push((format!("energy_{}", kind.name()), figure));
     }

@@ -14,7 +14,7 @@ use super::measures::{Measures, alignment, sink_depth};
 use super::plane::{Point, curve, mesh, rays, rows};
 use super::settings::Settings;
 use crate::experiment::energy_auc::auc_of_energies;
-use crate::experiment::estimators::{EstimatorKind, autoencoder};
+use crate::experiment::estimators::{EstimatorKind, Fits};
 use crate::failure::CommandResult;
 
 /// Points a side of the mesh that measures are taken on.
@@ -49,25 +49,21 @@ impl Outcome {
         device: &Device,
     ) -> CommandResult<Self> {
         let start = Instant::now();
-        let stream = |purpose: &str| generator(seed, &format!("{} {purpose}", manifold.name()));
-        let samples = manifold.sample(settings.n_samples, None, &mut stream("samples"))?;
+        let rng = &mut generator(seed, &format!("{} samples", manifold.name()));
+        let samples = manifold.sample(settings.n_samples, None, rng)?;
         let training_rows =
             Tensor::from_iter(samples.iter().copied(), device)?.reshape((settings.n_samples, 2))?;
-        // Scored in the wider type from the parameters as a file would hold them. Kinds that share an
-        // autoencoder share its stream, and so its bits.
+        // Scored in the wider type from the parameters as a file would hold them.
         let dtype = scoring_type(device);
-        let setup = &settings.autoencoder;
-        let autoencoder = autoencoder(&training_rows, setup, &mut stream("estimator"))?;
+        let fits = Fits::new(&training_rows, &settings.autoencoder, seed, manifold.name());
+        let autoencoder = fits.autoencoder()?;
         let tensors = autoencoder.tensors().into_iter();
         let vb = VarBuilder::from_tensors(tensors.collect(), dtype, device);
         let autoencoder = DenoisingAutoencoder::new(&autoencoder.config(), &vb)?;
         let estimators = settings
             .estimators
             .iter()
-            .map(|&kind| {
-                let fitted = kind.fit(&training_rows, setup, &mut stream("estimator"))?;
-                Ok((kind, in_type(&*fitted, dtype, device)?))
-            })
+            .map(|&kind| Ok((kind, in_type(&*fits.fit(kind)?, dtype, device)?)))
             .collect::<CommandResult<Vec<_>>>()?;
         let seconds = start.elapsed().as_secs_f64();
         let mut outcome = Self {

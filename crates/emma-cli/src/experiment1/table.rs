@@ -52,7 +52,8 @@ pub(crate) fn table(results: &Results) -> String {
     text
 }
 
-fn format(figure: &OverSeeds) -> String {
+/// Mean and half-width of the interval.
+pub(super) fn format(figure: &OverSeeds) -> String {
     match figure.ci95 {
         Some(half_width) => format!("{:.3} ± {half_width:.3}", figure.mean),
         None => format!("{:.3}", figure.mean),

@@ -2,9 +2,7 @@
 
 use super::results::{EstimatorResults, Results};
 use super::settings::Settings;
-use crate::figures::{
-    Axis, Chart, Estimate, Figure, Histogram, Line, Normalization, bin_edges,
-};
+use crate::figures::{Axis, Chart, Estimate, Figure, Histogram, Line, Normalization, bin_edges};
 
 /// Bins of a histogram.
 const BINS: usize = 50;
@@ -13,10 +11,11 @@ const BINS: usize = 50;
 pub(crate) fn figures(results: &Results) -> Vec<(String, Figure)> {
     let mut figures = vec![("auc_over_noise".to_owned(), auc_over_noise(results))];
     for kind in &results.settings.estimators {
-        let of_mode = |mode: &String| Some((mode.clone(), results.modes.get(mode)?.get(kind.name())?));
+        let of_mode =
+            |mode: &String| Some((mode.clone(), results.modes.get(mode)?.get(kind.name())?));
         let modes: Vec<(String, &EstimatorResults)> =
             results.data.modes.iter().filter_map(of_mode).collect();
-        let figure = energies(kind.title(), &modes, &results.settings);
+        let figure = energies(kind.sentence_title(), &modes, &results.settings);
         figures.push((format!("energies_{}", kind.name()), figure));
     }
     figures
@@ -41,7 +40,10 @@ fn auc_over_noise(results: &Results) -> Figure {
             };
             let points = found.auc.iter().filter_map(|(corruption, auc)| {
                 let level: f64 = corruption.strip_prefix("noise:")?.parse().ok()?;
-                Some((level, Estimate::with_half_width(auc.mean, auc.ci95.unwrap_or(0.))))
+                Some((
+                    level,
+                    Estimate::with_half_width(auc.mean, auc.ci95.unwrap_or(0.)),
+                ))
             });
             chart = chart.line(Line::estimated(kind.title(), points).markers().look(look));
         }
@@ -65,14 +67,20 @@ fn energies(title: &str, modes: &[(String, &EstimatorResults)], settings: &Setti
     for (mode, found) in modes {
         figure = figure.panel(histograms(
             Chart::new(energy(), density()).title(format!("{mode}: clean and noisy rows")),
-            [("clean", &found.examples.clean), ("noise 0.5", &found.examples.noisy)],
+            [
+                ("clean", &found.examples.clean),
+                ("noise 0.5", &found.examples.noisy),
+            ],
         ));
     }
     figure = figure.next_row();
     for (mode, found) in modes {
         let points = settings.noise_levels.iter().zip(&found.noise);
         let points = points.map(|(level, spread)| {
-            (*level, Estimate::between(spread.mean, spread.low, spread.high))
+            (
+                *level,
+                Estimate::between(spread.mean, spread.low, spread.high),
+            )
         });
         let noise = Axis::new("standard deviation of the noise", "standard deviations");
         figure = figure.panel(
@@ -85,7 +93,10 @@ fn energies(title: &str, modes: &[(String, &EstimatorResults)], settings: &Setti
     for (mode, found) in modes {
         figure = figure.panel(histograms(
             Chart::new(energy(), density()).title(format!("{mode}: fitted to pulsars alone")),
-            [("pulsars", &found.examples.positive), ("others", &found.examples.negative)],
+            [
+                ("pulsars", &found.examples.positive),
+                ("others", &found.examples.negative),
+            ],
         ));
     }
     figure
@@ -97,12 +108,18 @@ fn histograms(chart: Chart, [first, second]: [(&str, &Vec<f32>); 2]) -> Chart {
     let wide = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
     let (first, second) = ((first.0, wide(first.1)), (second.0, wide(second.1)));
     let end = share_below(&first.1, 99).max(share_below(&second.1, 80));
-    let within = first.1.iter().chain(&second.1).filter(|energy| **energy <= end);
+    let within = first
+        .1
+        .iter()
+        .chain(&second.1)
+        .filter(|energy| **energy <= end);
     let edges = bin_edges(within, BINS);
     let histogram = |(label, values): &(&str, Vec<f64>)| {
         Histogram::new(*label, values, &edges, Normalization::Density)
     };
-    chart.histogram(histogram(&first)).histogram(histogram(&second))
+    chart
+        .histogram(histogram(&first))
+        .histogram(histogram(&second))
 }
 
 /// The value that so many percent of the values lie below.

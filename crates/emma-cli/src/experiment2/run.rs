@@ -17,7 +17,7 @@ use ndarray::{Array2, Axis};
 use super::outcome::{EstimatorOutcome, Examples, SeedOutcome, Spread};
 use super::settings::{NOISE, Settings};
 use crate::experiment::energy_auc::auc_of_energies;
-use crate::experiment::estimators::EstimatorKind;
+use crate::experiment::estimators::{EstimatorKind, Fits};
 use crate::failure::CommandResult;
 use crate::files;
 use crate::progress::Progress;
@@ -53,13 +53,18 @@ pub(crate) fn run(
     for (fitted, mode) in train.modes().iter().zip(test.modes()) {
         let standardization =
             Standardization::fit(&mode.name, &mode.columns, fitted.values.view())?;
+        let clean = standardization.apply(fitted.values.view())?;
+        let positives = tensor(&of_class(&clean, train.labels(), 1), device)?;
+        let clean = tensor(&clean, device)?;
+        let (all_name, positives_name) = (mode.name.clone(), format!("{} positives", mode.name));
+        let setup = &settings.autoencoder;
         let look = Look {
             settings,
             seed,
             device,
             mode: &mode.name,
-            train: standardization.apply(fitted.values.view())?,
-            train_labels: train.labels(),
+            all: Fits::new(&clean, setup, seed, &all_name),
+            positives: Fits::new(&positives, setup, seed, &positives_name),
             test: standardization.apply(mode.values.view())?,
             test_labels: test.labels(),
         };
@@ -86,8 +91,9 @@ struct Look<'a> {
     seed: u64,
     device: &'a Device,
     mode: &'a str,
-    train: Array2<f32>,
-    train_labels: &'a [u8],
+    /// Fits to all clean training rows, and to the positive ones.
+    all: Fits<'a>,
+    positives: Fits<'a>,
     test: Array2<f32>,
     test_labels: &'a [u8],
 }
@@ -95,7 +101,7 @@ struct Look<'a> {
 impl Look<'_> {
     fn at(&self, kind: EstimatorKind) -> CommandResult<EstimatorOutcome> {
         let start = Instant::now();
-        let estimator = self.fit(kind, &self.train, "all")?;
+        let estimator = self.fit(&self.all, kind)?;
         let seconds = start.elapsed().as_secs_f64();
         let energies = |rows: &Array2<f32>| self.energies(&*estimator, rows);
         let clean = energies(&self.test)?;
@@ -126,8 +132,7 @@ impl Look<'_> {
         let zeros = energies(&Array2::zeros((1, self.test.ncols())))?;
         let below = clean.iter().filter(|&&energy| energy < zeros[0]).count();
 
-        let positives = of_class(&self.train, self.train_labels, 1);
-        let estimator = self.fit(kind, &positives, "positives")?;
+        let estimator = self.fit(&self.positives, kind)?;
         let of_class =
             |class| self.energies(&*estimator, &of_class(&self.test, self.test_labels, class));
         let (positive, negative) = (of_class(1)?, of_class(0)?);
@@ -143,19 +148,9 @@ impl Look<'_> {
         })
     }
 
-    /// Fits to rows and converts to the type that scores.
-    fn fit(
-        &self,
-        kind: EstimatorKind,
-        rows: &Array2<f32>,
-        which: &str,
-    ) -> CommandResult<Box<dyn FittedEstimator>> {
-        let rows = Tensor::from_iter(rows.iter().copied(), &Device::Cpu)?.reshape(rows.dim())?;
-        let rows = rows.to_device(self.device)?;
-        // Kinds that share an autoencoder share its stream, and so its bits.
-        let stream = format!("{} estimator, {which} rows", self.mode);
-        let rng = &mut generator(self.seed, &stream);
-        let fitted = kind.fit(&rows, &self.settings.autoencoder, rng)?;
+    /// Fits, and converts to the type that scores.
+    fn fit(&self, fits: &Fits, kind: EstimatorKind) -> CommandResult<Box<dyn FittedEstimator>> {
+        let fitted = fits.fit(kind)?;
         Ok(in_type(&*fitted, scoring_type(self.device), self.device)?)
     }
 
@@ -164,9 +159,12 @@ impl Look<'_> {
         estimator: &dyn FittedEstimator,
         rows: &Array2<f32>,
     ) -> CommandResult<Vec<f64>> {
-        let tensor = Tensor::from_iter(rows.iter().copied(), &Device::Cpu)?.reshape(rows.dim())?;
-        let tensor = transfer(&tensor, scoring_type(self.device), self.device)?;
-        Ok(energies(estimator, &tensor)?)
+        let rows = transfer(
+            &tensor(rows, &Device::Cpu)?,
+            scoring_type(self.device),
+            self.device,
+        )?;
+        Ok(energies(estimator, &rows)?)
     }
 
     /// Every test row corrupted; a missing mode becomes zeros, the mean of the training rows, because
@@ -186,6 +184,11 @@ impl Look<'_> {
         }
         Ok(rows)
     }
+}
+
+fn tensor(rows: &Array2<f32>, device: &Device) -> CommandResult<Tensor> {
+    let tensor = Tensor::from_iter(rows.iter().copied(), &Device::Cpu)?.reshape(rows.dim())?;
+    Ok(tensor.to_device(device)?)
 }
 
 fn of_class(rows: &Array2<f32>, labels: &[u8], class: u8) -> Array2<f32> {
