@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use emma_data::{MissingValues, Table, TableConfig, TableFormat, TableWriter};
 
 use crate::args::LayoutArgs;
-use crate::failure::CommandResult;
+use crate::failure::{CommandResult, Failure};
 use crate::files::{self, AtomicFile, output_failure};
 
 /// The layout that the options describe or name.
@@ -30,14 +30,19 @@ pub(crate) fn read(path: &Path, config: &TableConfig) -> CommandResult<Table> {
     })
 }
 
-/// Begins a table that `config` describes, in the format that the name of its file asks for.
+/// Begins a table in the format that the name of its file asks for.
 pub(crate) fn writer<W: Write + Send>(
     path: &Path,
-    config: &TableConfig,
+    features: &[impl AsRef<str>],
+    label: Option<&str>,
     file: W,
 ) -> CommandResult<TableWriter<W>> {
-    let (features, label) = (config.features(), config.label());
-    TableWriter::new(file, TableFormat::of(path), &features, label).map_err(output_failure)
+    TableWriter::new(file, TableFormat::of(path), features, label).map_err(|error| {
+        if error.kind() == io::ErrorKind::Unsupported {
+            return Failure::input(format!("{}: {error}", path.display()));
+        }
+        output_failure(error)
+    })
 }
 
 /// Writes a whole table that `config` describes.
@@ -47,7 +52,7 @@ pub(crate) fn write<W: Write + Send>(
     path: &Path,
     file: W,
 ) -> CommandResult<W> {
-    let mut writer = writer(path, config, file)?;
+    let mut writer = writer(path, &config.features(), config.label(), file)?;
     let mut row = Vec::new();
     for row_index in 0..table.n_rows() {
         table.copy_row(row_index, &mut row);

@@ -106,6 +106,7 @@ fn a_table_and_its_truth_are_written_whole_or_not_at_all() {
     for arguments in [
         corrupt,
         "data simulate --rows 50 --out bad.csv --raw raw.csv",
+        #[cfg(feature = "parquet")]
         "data simulate --rows 50 --out bad.csv --raw raw.parquet",
         "data coupling --rows 500 --out bad.csv --conflict 0.5",
         "data manifold wave --rows 500 --out bad.csv",

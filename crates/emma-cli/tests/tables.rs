@@ -12,6 +12,13 @@ use emma_data::{CorruptionTruth, MissingValues, Table, TableConfig};
 const LAYOUT: &str = "--mode ip=ip_mean,ip_std,ip_skewness,ip_excess_kurtosis \
                       --mode dm=dm_mean,dm_std,dm_skewness,dm_excess_kurtosis --label label";
 
+/// Suffix of the other format that tables are written in, where there is one.
+const PACKED: &str = if cfg!(feature = "parquet") {
+    "parquet"
+} else {
+    "text.csv"
+};
+
 fn config(layout: &str) -> TableConfig {
     let words: Vec<&str> = layout.split_whitespace().collect();
     let options = words.chunks(2);
@@ -115,12 +122,13 @@ fn what_the_truth_names_is_changed_and_nothing_else() {
 fn levels_are_standard_deviations_of_the_table() {
     let place = Place::new();
     place.succeed("data simulate --rows 2000 --out survey.csv --quiet");
+    let name = format!("noisy.{PACKED}");
     place.succeed(&format!(
-        "data corrupt --data survey.csv {LAYOUT} --corrupt dm:noise:0.5 --out noisy.parquet"
+        "data corrupt --data survey.csv {LAYOUT} --corrupt dm:noise:0.5 --out {name}"
     ));
     let (clean, noisy) = (
         table(&place, "survey.csv", LAYOUT),
-        table(&place, "noisy.parquet", LAYOUT),
+        table(&place, &name, LAYOUT),
     );
     assert_eq!(clean.labels(), noisy.labels());
     assert_eq!(clean.modes()[0].values, noisy.modes()[0].values);
@@ -204,7 +212,7 @@ fn raw_modes_are_those_of_the_same_candidates_at_any_number_of_threads() {
         "{simulate} --out a.csv --raw raw.csv --curves curves.csv --threads 1"
     ));
     place.succeed(&format!(
-        "{simulate} --out b.csv --raw raw.parquet --threads 3"
+        "{simulate} --out b.csv --raw raw.{PACKED} --threads 3"
     ));
     place.succeed(&format!(
         "{simulate} --out c.csv --raw again.csv --threads 3"
@@ -253,12 +261,10 @@ fn raw_modes_are_those_of_the_same_candidates_at_any_number_of_threads() {
         );
         assert_eq!(resampled.to_string(), curve.to_string());
     }
-    if cfg!(feature = "parquet") {
-        let packed = Table::open(place.path().join("raw.parquet"), &layout).unwrap();
-        assert_eq!(packed.labels(), raw.labels());
-        for (packed, raw) in packed.modes().iter().zip(raw.modes()) {
-            assert_eq!(packed.values, raw.values);
-        }
+    let packed = Table::open(place.path().join(format!("raw.{PACKED}")), &layout).unwrap();
+    assert_eq!(packed.labels(), raw.labels());
+    for (packed, raw) in packed.modes().iter().zip(raw.modes()) {
+        assert_eq!(packed.values, raw.values);
     }
     // What it was made for: damage to one of the modes.
     place.succeed(

@@ -318,5 +318,8 @@ mod tests {
         ] {
             assert!(error.to_string().contains(": cannot be "), "{error}");
         }
+        // It was no line that could not be read.
+        let error = read_htru2(folder.path()).unwrap_err().to_string();
+        assert!(!error.contains("line"), "{error}");
     }
 }

@@ -36,8 +36,8 @@ impl TableFormat {
 ///   32-bit integers for the label. Row groups have 8,192 rows, their pages packed with zstd.
 ///
 /// # Memory
-/// Text: one row. Parquet: 8,192 rows, 4 bytes a value, as they are and once more as they are packed, and some
-/// hundred bytes a column for each row group that was written.
+/// Text: one row. Parquet: 8,192 rows, 6 bytes a value, one column of them as it is packed, and what the file's
+/// description says of each row group that was written, 750 bytes a column.
 ///
 /// ```
 /// use emma_data::{TableFormat, TableWriter};

@@ -70,7 +70,8 @@ fn a_long_table_is_written_and_read_in_bounded_memory() {
     let folder = tempfile::tempdir().unwrap();
     let [text, parquet, zstd, gzip] =
         ["t.csv", "t.parquet", "t.csv.zst", "t.csv.gz"].map(|name| folder.path().join(name));
-    // A row group of 8,192 rows has 288 KiB, with the levels of its columns 416 KiB; as packed once more.
+    // A row group of 8,192 rows has 288 KiB, with the levels of its columns 416 KiB, in buffers up to twice as
+    // large; and there are 37 groups to describe, with 9 columns each.
     for (path, format, most) in [
         (&text, TableFormat::Csv, MIB / 8),
         (&parquet, TableFormat::Parquet, 2 * MIB),

@@ -27,7 +27,8 @@ pub(crate) fn run(args: &CouplingArgs, global: &GlobalArgs) -> CommandResult<()>
     let label = Some(htru2::LABEL_COLUMN.to_owned());
     let layout = TableConfig::new(coupling.modes().into(), label, MissingValues::Refuse)?;
 
-    let mut table = tables::writer(&args.out, &layout, AtomicFile::create(&args.out)?)?;
+    let file = AtomicFile::create(&args.out)?;
+    let mut table = tables::writer(&args.out, &layout.features(), layout.label(), file)?;
     let mut truth_file = AtomicFile::create(&truth_path)?;
     let layout_file = tables::write_layout(&layout, &args.out)?;
     let mut conflicts = Vec::new();

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &DescribeArgs) -> CommandResult<()> {
 impl Description {
     fn of(data: String, config: &TableConfig, table: &Table) -> CommandResult<Self> {
         let label = config.label().zip(table.labels()).map(|(column, labels)| {
-            let n_positive = labels.iter().filter(|&&label| label == 1).count();
+            let n_positive = labels.iter().map(|&label| usize::from(label)).sum();
             Label {
                 column: column.to_owned(),
                 rows: [labels.len() - n_positive, n_positive],

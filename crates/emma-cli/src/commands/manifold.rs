@@ -1,18 +1,18 @@
 //! `emma data manifold`: points on the curves of the thesis's first experiment.
 
-use emma_data::{TableFormat, TableWriter, generator};
+use emma_data::generator;
 
 use crate::args::{GlobalArgs, ManifoldArgs};
 use crate::failure::CommandResult;
 use crate::files::{self, AtomicFile, output_failure};
+use crate::tables;
 use crate::text::thousands;
 
 pub(crate) fn run(args: &ManifoldArgs, global: &GlobalArgs) -> CommandResult<()> {
     let rng = &mut generator(args.seed, "manifold");
     let points = args.manifold.sample(args.rows, args.noise, rng)?;
     let file = AtomicFile::create(&args.out)?;
-    let format = TableFormat::of(&args.out);
-    let mut table = TableWriter::new(file, format, &["x", "y"], None).map_err(output_failure)?;
+    let mut table = tables::writer(&args.out, &["x", "y"], None, file)?;
     for point in points.rows() {
         table
             .write_row(&[point[0], point[1]], None)

@@ -39,17 +39,16 @@ pub(crate) fn run(args: &SimulateArgs, global: &GlobalArgs) -> CommandResult<()>
         args.curves.as_deref().map(create).transpose()?,
     )
     .map_err(output_failure)?;
-    let raw = match &args.raw {
-        Some(path) => Some(write_raw(&survey, path, global, &mut writer)?),
-        None => {
-            simulated::in_order(
-                survey.n_candidates(),
-                global,
-                |row| survey.candidate(row),
-                |candidate| writer.write(&candidate),
-            )?;
-            None
-        }
+    let raw = if let Some(path) = &args.raw {
+        Some(write_raw(&survey, path, global, &mut writer)?)
+    } else {
+        simulated::in_order(
+            survey.n_candidates(),
+            global,
+            |row| survey.candidate(row),
+            |candidate| writer.write(&candidate),
+        )?;
+        None
     };
     // The table comes last: where it is, its truth is too.
     let (table, truth_file, curves) = writer.into_parts();
@@ -92,7 +91,8 @@ fn write_raw(
 ) -> CommandResult<(AtomicFile, AtomicFile)> {
     let label = Some(htru2::LABEL_COLUMN.to_owned());
     let config = TableConfig::new(RawModes::columns().into(), label, MissingValues::Refuse)?;
-    let mut table = tables::writer(path, &config, AtomicFile::create(path)?)?;
+    let file = AtomicFile::create(path)?;
+    let mut table = tables::writer(path, &config.features(), config.label(), file)?;
     let layout = tables::write_layout(&config, path)?;
     let mut values = Vec::new();
     simulated::in_order(

@@ -262,13 +262,13 @@ fn other_types_are_refused_by_name() {
                   repeated float many; required boolean flag; required float x;";
     let place = written(&file(schema, Vec::new(), Compression::UNCOMPRESSED));
     for (column, number, found) in [
-        ("text", 1, "BYTE_ARRAY (String)"),
+        ("text", 1, "BYTE_ARRAY (string)"),
         (
             "money",
             2,
-            "INT32 (Decimal(DecimalType { scale: 2, precision: 9 }))",
+            "INT32 (decimal of 9 digits, 2 of them behind the point)",
         ),
-        ("day", 3, "INT32 (Date)"),
+        ("day", 3, "INT32 (date)"),
         ("pair", 4, "lists or groups"),
         ("many", 5, "lists or groups"),
         ("flag", 6, "BOOLEAN"),
