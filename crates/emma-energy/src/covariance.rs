@@ -122,6 +122,22 @@ mod tests {
         }
     }
 
+    /// A row across a line is far away though no row was ever seen there.
+    #[test]
+    fn a_singular_covariance_keeps_its_correlation() {
+        for scale in [1e-9, 1., 1e30] {
+            let factor = precision_cholesky(&[scale; 4], 2);
+            let squared_distance = |x: f64, y: f64| {
+                let second = factor[2] * x + factor[3] * y;
+                ((factor[0] * x).powi(2) + second.powi(2)) * scale
+            };
+            let along = squared_distance(1., 1.);
+            assert!((along - 1.).abs() < 1e-3, "{scale}: {along}");
+            // 2 by the variances alone.
+            assert!(squared_distance(1., -1.) > 1e9, "{scale}: {factor:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn the_factor_whitens_its_covariance(n in 1usize..7, seed: u64) {
