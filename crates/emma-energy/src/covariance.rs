@@ -106,7 +106,7 @@ mod tests {
                 vec![1.; 9],
                 vec![1., -1., 0., -1., 1., 0., 0., 0., 1e-9],
                 // No covariance at all: beyond what its variances allow.
-                vec![1., 5., 5., 5., 1., 5., 5., 5., 1.],
+                vec![1., 0., 5., 0., 1., 0., 5., 0., 1.],
             ] {
                 let covariance: Vec<f64> = covariance.iter().map(|value| value * scale).collect();
                 let factor = precision_cholesky(&covariance, 3);
@@ -119,6 +119,22 @@ mod tests {
                     assert!(factor[i * 4] > 0., "{scale}: {factor:?}");
                 }
             }
+        }
+    }
+
+    /// A row across a line is far away though no row was ever seen there.
+    #[test]
+    fn a_singular_covariance_keeps_its_correlation() {
+        for scale in [1e-9, 1., 1e30] {
+            let factor = precision_cholesky(&[scale; 4], 2);
+            let squared_distance = |x: f64, y: f64| {
+                let second = factor[2] * x + factor[3] * y;
+                ((factor[0] * x).powi(2) + second.powi(2)) * scale
+            };
+            let along = squared_distance(1., 1.);
+            assert!((along - 1.).abs() < 1e-3, "{scale}: {along}");
+            // 2 by the variances alone.
+            assert!(squared_distance(1., -1.) > 1e9, "{scale}: {factor:?}");
         }
     }
 

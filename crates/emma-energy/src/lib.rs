@@ -26,7 +26,7 @@
 //! - A row's energy depends on that row alone. On the CPU, in f32 and f64, it has the same bits in
 //!   every batch: [`row_affine()`] always adds in the same order.
 //! - The same seed gives the same parameters, bit for bit, on the CPU.
-//! - Units are those of the rows, squared; standardize first.
+//! - Units of the potential are those of the rows, squared; standardize first.
 //!
 //! Equations are those of A. Werenne, "Energy-based Multi-Modal Attention" (University of Liège,
 //! 2019); the potential is due to H. Kamyshanska and R. Memisevic, "The potential energy of an

@@ -76,12 +76,9 @@ impl<T: Float> Kernel<T> {
             let log_sum = log_sum_exp(terms);
             let start = gradients.len();
             gradients.resize(start + self.n_features, T::zero());
-            if log_sum == T::neg_infinity() {
-                return;
-            }
             for (component, &term) in self.components.iter().zip(terms) {
                 let responsibility = (term - log_sum).exp();
-                // Otherwise zero times an overflow.
+                // Otherwise zero times an overflow. False too where all terms are minus infinity.
                 if responsibility > T::zero() {
                     component.add_gradient(row, responsibility, &mut gradients[start..]);
                 }

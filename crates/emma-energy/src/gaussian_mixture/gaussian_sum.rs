@@ -229,6 +229,9 @@ mod tests {
                     continue;
                 }
                 let sum = random_sum(3, 3, 1, dtype, device);
+                // So large that products overflow f32 on their own.
+                let factors = (sum.precision_cholesky() * 100.).unwrap();
+                let sum = GaussianSum::new(sum.means(), &factors, |_| vec![0.; 3]).unwrap();
                 let tensor = Tensor::from_vec(rows.clone(), (200, 3), &Device::Cpu).unwrap();
                 let tensor = Var::from_tensor(&transfer(&tensor, dtype, device).unwrap()).unwrap();
                 for energies in [

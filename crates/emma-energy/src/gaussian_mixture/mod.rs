@@ -46,6 +46,25 @@ pub struct GaussianMixtureConfig {
 /// [`GaussianMixtureFit`] fits it. Unlike the thesis's potential it is a density: it integrates to
 /// one, and two mixtures of the same rows are on the same scale.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use emma_energy::{ComponentChoice, EnergyEstimator, GaussianMixtureFit};
+/// use rand::SeedableRng;
+///
+/// // Two groups of rows.
+/// let rows: Vec<f32> = (0..100u8).map(|i| f32::from(i % 2) * 9. + f32::from(i) / 99.).collect();
+/// let rows = Tensor::from_vec(rows, (100, 1), &Device::Cpu)?;
+/// let fit = GaussianMixtureFit {
+///     components: ComponentChoice::LowestBic { at_least: 1, at_most: 4 },
+///     ..Default::default()
+/// };
+/// let mixture = fit.fit(&rows, &mut rand_chacha::ChaCha8Rng::seed_from_u64(1))?;
+/// let probes = Tensor::new(&[[0.5f32], [5.]], &Device::Cpu)?;
+/// let energies = mixture.energy(&probes)?.to_vec1::<f32>()?;
+/// assert!(energies[0] < energies[1], "a row between the groups is the more outlying");
+/// # Ok::<(), emma_energy::Error>(())
+/// ```
+///
 /// # Parameters
 /// Under the path of the `VarBuilder`: `log_weights` `[K]`, `means` `[K, L]`, `precision_cholesky`
 /// `[K, L, L]` (P, read `[component, output, input]`). They are constants: no gradient reaches

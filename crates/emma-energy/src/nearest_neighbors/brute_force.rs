@@ -85,8 +85,21 @@ fn distance(rows: &Tensor, neighbors: &Tensor) -> Result<Tensor> {
 mod tests {
     use super::*;
     use candle_core::Device;
-    use emma_testkit::devices_with;
     use emma_testkit::tolerance::values;
+    use emma_testkit::{devices, devices_with};
+
+    #[test]
+    fn a_row_that_is_not_a_number_has_no_distance() -> Result<()> {
+        for device in devices() {
+            let stored = Tensor::new(&[[0f32, 0.], [1., 1.], [4., 0.]], device)?;
+            let rows = Tensor::new(&[[f32::NAN, 0.], [f32::INFINITY, 0.], [1., 0.]], device)?;
+            let distances = values(&mean_distance(&rows, &stored, 2)?)?;
+            assert!(distances[0].is_nan());
+            assert!(distances[1] > f64::MAX);
+            assert!((distances[2] - 1.).abs() < 1e-6);
+        }
+        Ok(())
+    }
 
     /// More rows than go into one chunk.
     #[test]

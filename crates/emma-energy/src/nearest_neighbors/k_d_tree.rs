@@ -101,7 +101,7 @@ impl KdTree {
     }
 
     /// Replaces `found` by the `count` stored rows nearest to a row, nearest first; by all if there
-    /// are not so many. The row may hold infinities, but no NaN.
+    /// are not so many. To a row that holds NaN, any are nearest, at a distance that is NaN.
     pub(super) fn nearest(&self, row: &[f64], count: usize, found: &mut Vec<Neighbor>) {
         found.clear();
         self.search(0, row, count, found);

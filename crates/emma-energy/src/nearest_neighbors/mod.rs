@@ -222,7 +222,8 @@ struct Search {
 }
 
 impl Search {
-    /// Calls `visit` with every row in f64 and its k neighbors; none for a row that holds NaN.
+    /// Calls `visit` with every row in f64 and its k neighbors. All distances from a row that holds
+    /// NaN are NaN.
     fn for_each_row<T: WithDType>(
         &self,
         rows: &[T],
@@ -235,10 +236,6 @@ impl Search {
             for (wide, value) in wide.iter_mut().zip(row) {
                 *wide = value.to_f64();
             }
-            if wide.iter().any(|value| value.is_nan()) {
-                visit(&wide, &[]);
-                continue;
-            }
             self.tree.nearest(&wide, self.n_neighbors + 1, &mut found);
             let skipped = usize::from(is_same(&wide, self.tree.row(found[0])));
             visit(&wide, &found[skipped..][..self.n_neighbors]);
@@ -249,8 +246,8 @@ impl Search {
         let mut energies = Vec::with_capacity(rows.len() / n_features);
         self.for_each_row(rows, n_features, |_, neighbors| {
             let distances = neighbors.iter().map(|neighbor| neighbor.distance());
-            // Zero by zero, NaN, without neighbors.
-            energies.push(T::from_f64(distances.sum::<f64>() / neighbors.len() as f64));
+            let sum: f64 = distances.sum();
+            energies.push(T::from_f64(sum / self.n_neighbors as f64));
         });
         energies
     }
@@ -268,7 +265,7 @@ impl Search {
                     }
                 }
             }
-            let n_neighbors = neighbors.len() as f64;
+            let n_neighbors = self.n_neighbors as f64;
             gradients.extend(sums.iter().map(|sum| T::from_f64(sum / n_neighbors)));
         });
         gradients
