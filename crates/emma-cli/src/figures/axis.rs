@@ -255,10 +255,9 @@ mod tests {
     fn shares_run_from_zero_to_one() {
         let linear = Axis::new("signal", "dB").range(-2., 6.);
         let linear = linear.over([], 0.).unwrap();
-        assert_eq!(
-            [-2., 0., 6., 8.].map(|x| linear.share(x).unwrap()),
-            [0., 0.25, 1., 1.25]
-        );
+        // All of them are sums of powers of two, so that nothing is rounded.
+        let shares = [-2., 0., 6., 8.].map(|x| linear.share(x));
+        assert_eq!(shares, [0., 0.25, 1., 1.25].map(Some));
         assert_eq!(linear.share(f64::NAN), None);
         let logarithmic = Axis::new("signal", "dB").logarithmic().range(1., 1e4);
         let logarithmic = logarithmic.over([], 0.).unwrap();

@@ -11,7 +11,7 @@ pub(crate) struct Bars {
     pub(super) value: Axis,
     pub(super) series: Vec<Series>,
     pub(super) references: Vec<(f64, String)>,
-    pub(super) as_points: bool,
+    pub(super) has_points: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Bars {
             value,
             series: Vec::new(),
             references: Vec::new(),
-            as_points: false,
+            has_points: false,
         }
     }
 
@@ -71,8 +71,8 @@ impl Bars {
     }
 
     /// Draws marks in place of bars, on an axis that need not begin at 0.
-    pub(crate) fn as_points(mut self) -> Self {
-        self.as_points = true;
+    pub(crate) fn points(mut self) -> Self {
+        self.has_points = true;
         self
     }
 

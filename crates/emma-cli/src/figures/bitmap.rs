@@ -34,7 +34,7 @@ pub(super) fn draw(
     drawing: impl FnOnce(&mut dyn Surface),
 ) -> Result<Vec<u8>, png::EncodingError> {
     font::register();
-    let [width, height] = [width, height].map(|length| length.round() as u32 * SCALE as u32);
+    let [width, height] = [width, height].map(|length| whole(length).unsigned_abs() / FINER as u32);
     let fine = (width * FINER as u32, height * FINER as u32);
     let background = Color::Background.rgb(theme);
     let mut pixels = background.repeat(fine.0 as usize * fine.1 as usize);
@@ -84,7 +84,7 @@ pub(super) fn of_cells(cells: &Cells, width: f64, height: f64) -> Vec<u8> {
     let times = |length: f64, n_cells: usize| {
         let times = (length / n_cells.max(1) as f64).ceil();
         // Not too many for a picture of few cells either.
-        (times.clamp(1., 256.)) as u32
+        (times.clamp(1., 256.) as i32).unsigned_abs()
     };
     let (across, down) = (times(width, cells.n_columns), times(height, cells.n_rows));
     let mut pixels = Vec::new();

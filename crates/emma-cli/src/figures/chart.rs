@@ -263,10 +263,9 @@ impl Histogram {
         for sample in samples {
             let after = edges.partition_point(|edge| edge <= sample);
             let is_last = edges.last() == Some(sample);
-            if let Some(bin) = after.checked_sub(1 + usize::from(is_last)) {
-                if let Some(count) = counts.get_mut(bin) {
-                    *count += 1;
-                }
+            let bin = after.checked_sub(1 + usize::from(is_last));
+            if let Some(count) = bin.and_then(|bin| counts.get_mut(bin)) {
+                *count += 1;
             }
         }
         let n_counted: usize = counts.iter().sum();

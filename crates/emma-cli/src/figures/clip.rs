@@ -14,10 +14,10 @@ pub(super) fn clip_line(points: &[Point], area: &Area) -> Vec<Vec<Point>> {
         };
         let end = pair[0].towards(pair[1], leave);
         match parts.last_mut() {
-            Some(part) if is_open && enter == 0. => part.push(end),
+            Some(part) if is_open && enter <= 0. => part.push(end),
             _ => parts.push(vec![pair[0].towards(pair[1], enter), end]),
         }
-        is_open = leave == 1.;
+        is_open = leave >= 1.;
     }
     parts
 }

@@ -1,5 +1,7 @@
 //! The marks of series: each has a color, a dash and a shape, so that color alone carries nothing.
 
+use std::f64::consts::FRAC_PI_4;
+
 use super::surface::{DASHES, Fill, Point, Stroke, Surface};
 use super::theme::{Color, N_SERIES};
 
@@ -40,20 +42,19 @@ impl Look {
             let ends = corners(2, angle, radius * 1.2);
             surface.line(&ends, Stroke::new(self.color(), radius * 0.65));
         };
-        const QUARTER: f64 = std::f64::consts::FRAC_PI_4;
         match self.0 % 8 {
             0 => surface.disk(at, radius, fill),
-            1 => surface.polygon(&corners(4, QUARTER, radius * 1.2), fill),
+            1 => surface.polygon(&corners(4, FRAC_PI_4, radius * 1.2), fill),
             2 => surface.polygon(&corners(3, 0., radius * 1.3), fill),
             3 => surface.polygon(&corners(4, 0., radius * 1.3), fill),
-            4 => surface.polygon(&corners(3, 4. * QUARTER, radius * 1.3), fill),
+            4 => surface.polygon(&corners(3, 4. * FRAC_PI_4, radius * 1.3), fill),
             5 => {
-                line(surface, QUARTER);
-                line(surface, -QUARTER);
+                line(surface, FRAC_PI_4);
+                line(surface, -FRAC_PI_4);
             }
             6 => {
                 line(surface, 0.);
-                line(surface, 2. * QUARTER);
+                line(surface, 2. * FRAC_PI_4);
             }
             _ => surface.polygon(&corners(6, 0., radius * 1.1), fill),
         }

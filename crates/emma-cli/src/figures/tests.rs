@@ -31,12 +31,9 @@ fn every_kind_of_figure_is_written_in_three_files() {
                 .read_info()
                 .unwrap();
             let (width, height) = figure.extent();
-            let size = (reader.info().width, reader.info().height);
-            assert_eq!(
-                size,
-                (2 * width as u32, 2 * height as u32),
-                "{name}{ending}"
-            );
+            let size = format!("{} × {}", reader.info().width, reader.info().height);
+            let expected = format!("{} × {}", 2. * width, 2. * height);
+            assert_eq!(size, expected, "{name}{ending}");
             assert_eq!(reader.info().color_type, png::ColorType::Rgb, "opaque");
             let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
             reader.next_frame(&mut pixels).unwrap();
@@ -137,7 +134,7 @@ fn coordinates(svg: &str) -> Vec<(String, f64)> {
 
 #[test]
 fn every_color_of_an_svg_has_a_dark_form() {
-    let style = theme::style_sheet();
+    let style = style_sheet();
     for (name, figure) in gallery::figures() {
         // Arrows upon color maps and cells of matrices keep their colors.
         if ["fields", "matrices"].contains(&name) {
@@ -344,6 +341,23 @@ fn empty_panels_say_so() {
     let one = chart().line(Line::new("", [(1., 1.)]));
     let svg = Figure::new("", "a point").panel(one).svg().unwrap();
     assert!(!svg.contains("no data") && svg.contains("<circle"));
+}
+
+#[test]
+fn arrows_too_long_to_be_drawn_are_left_out() {
+    let (x, y) = axes();
+    let length = Axis::dimensionless("step");
+    let field = [
+        [0., 0., 3., 4.],
+        [1., 1., 1e200, 0.],
+        [1., 0., f64::NAN, 1.],
+        [0., 1., 0., 0.],
+    ];
+    let chart = Chart::new(x, y).arrows(Arrows::new(length, field));
+    let svg = Figure::new("", "one arrow").panel(chart).svg().unwrap();
+    assert!(svg.contains("longest step 5.000"));
+    // The head of the arrow, and that of the one in the legend.
+    assert_eq!(svg.matches("<polygon").count(), 2);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Colors that have a meaning, in a light and a dark form.
 
+use std::fmt::Write as _;
+
 /// Eight bits of red, green and blue each, in sRGB.
 pub(super) type Rgb = [u8; 3];
 
@@ -93,7 +95,9 @@ fn unlike_themed(mut rgb: Rgb) -> Rgb {
 
 /// The style sheet of figures: their font, and the dark colors.
 pub(crate) fn style_sheet() -> String {
-    super::font::rule() + &dark_style()
+    // Cells side by side would show seams, were their edges smoothed.
+    let rectangles = ".emma-figure rect { shape-rendering: crispEdges }\n";
+    super::font::rule() + rectangles + &dark_style()
 }
 
 /// The part of the style sheet that exchanges the light colors of a figure for the dark ones.
@@ -106,9 +110,10 @@ fn dark_style() -> String {
         let (light, dark) = color.forms();
         let (light, dark) = (hexadecimal(light), hexadecimal(dark));
         for what in ["fill", "stroke"] {
-            style.push_str(&format!(
-                ".emma-figure [{what}=\"{light}\"] {{ {what}: {dark} }}\n"
-            ));
+            let _ = writeln!(
+                style,
+                ".emma-figure [{what}=\"{light}\"] {{ {what}: {dark} }}"
+            );
         }
     }
     style.push_str("}\n");

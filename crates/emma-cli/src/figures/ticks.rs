@@ -78,9 +78,9 @@ impl Step {
             return (0..=MOST_LABELS).map(|_| unlabelled(span.from)).collect();
         }
         let largest = self.times(first.abs().max(last.abs()));
-        (0..n_ticks as usize)
+        (0..n_ticks as i32)
             .map(|index| {
-                let count = first + index as f64;
+                let count = first + f64::from(index);
                 let number = self.times(count);
                 let label = if count == 0. {
                     Label::new("0")

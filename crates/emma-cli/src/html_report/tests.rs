@@ -1,5 +1,9 @@
 //! Reports as wholes.
 
+use std::collections::BTreeSet;
+
+use scraper::{ElementRef, Html, Selector};
+
 use super::*;
 use crate::figures::{Axis, Chart, Estimate, Line};
 
@@ -71,4 +75,215 @@ fn a_report_is_written_whole() {
     sample().write(&folder).unwrap();
     let html = std::fs::read_to_string(folder.join("report.html")).unwrap();
     assert_eq!(html, sample().html().unwrap());
+}
+
+/// The parsed page, which must be without any error of HTML.
+fn parsed(html: &str) -> Html {
+    let page = Html::parse_document(html);
+    assert!(page.errors.is_empty(), "{:?}", page.errors);
+    page
+}
+
+fn select<'a>(page: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
+    page.select(&Selector::parse(selector).unwrap()).collect()
+}
+
+fn text(element: &ElementRef) -> String {
+    element.text().collect()
+}
+
+/// Every tag that is opened is closed: HTML's own rules would close some by themselves.
+fn assert_every_tag_is_closed(html: &str) {
+    // As XML, once the tags that HTML never closes are.
+    let mut xml = String::new();
+    for line in html.lines() {
+        if line.starts_with("<meta ") {
+            xml.push_str(&line.replace('>', "/>"));
+        } else if !line.starts_with("<!DOCTYPE") {
+            xml.push_str(line);
+        }
+        xml.push('\n');
+    }
+    if let Err(error) = roxmltree::Document::parse(&xml) {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn the_page_is_valid_and_complete() {
+    let html = sample().html().unwrap();
+    let page = parsed(&html);
+    assert_every_tag_is_closed(&html);
+    let ids: Vec<_> = select(&page, "[id]")
+        .iter()
+        .map(|element| element.attr("id").unwrap())
+        .collect();
+    let unique: BTreeSet<_> = ids.iter().collect();
+    assert_eq!(ids.len(), unique.len(), "{ids:?}");
+    for link in select(&page, "a[href]") {
+        let target = link.attr("href").unwrap().strip_prefix('#').unwrap();
+        assert!(ids.contains(&target), "{target}");
+    }
+    for element in select(&page, "[aria-labelledby]") {
+        let target = element.attr("aria-labelledby").unwrap();
+        assert!(ids.contains(&target), "{target}");
+    }
+    let figures = select(&page, "figure");
+    assert_eq!(figures.len(), 1);
+    for figure in figures {
+        let [svg] = figure
+            .select(&Selector::parse("svg[role=img]").unwrap())
+            .collect::<Vec<_>>()[..]
+        else {
+            panic!("expected one picture in a figure");
+        };
+        assert_eq!(
+            svg.attr("aria-label").unwrap(),
+            "The F1 score of the model with EMMA falls from 0.9 to 0 as noise grows."
+        );
+        assert_eq!(
+            figure
+                .select(&Selector::parse("figcaption").unwrap())
+                .count(),
+            1
+        );
+    }
+    assert_eq!(text(&select(&page, ".warning strong")[0]), "Simulated data");
+    assert_eq!(text(&select(&page, "title")[0]), "Experiment 3: pulsars");
+}
+
+#[test]
+fn the_page_loads_and_runs_nothing() {
+    let html = sample().html().unwrap();
+    let page = parsed(&html);
+    for selector in [
+        "script",
+        "link",
+        "iframe",
+        "object",
+        "img",
+        "form",
+        "[onload]",
+        "[onclick]",
+    ] {
+        assert!(select(&page, selector).is_empty(), "{selector}");
+    }
+    let rest = html.replace("http://www.w3.org/2000/svg", "");
+    assert!(!rest.contains("http:") && !rest.contains("https:") && !rest.contains("@import"));
+    for (place, _) in html.match_indices("url(") {
+        assert!(html[place..].starts_with("url(data:font/woff2;base64,"));
+    }
+}
+
+#[test]
+fn numbers_stand_on_the_right_and_marks_are_explained() {
+    let html = sample().html().unwrap();
+    let page = parsed(&html);
+    let numbers = select(&page, "#table-1 tbody td");
+    assert_eq!(numbers.len(), 4);
+    assert!(
+        numbers
+            .iter()
+            .all(|cell| cell.attr("class") == Some("number"))
+    );
+    assert!(
+        select(&page, "#table-1 tbody th[scope=row]")
+            .iter()
+            .all(|cell| cell.attr("class").is_none())
+    );
+    assert_eq!(text(&select(&page, "#table-1 td b")[0]), "0.780 ± 0.020");
+    assert_eq!(text(&select(&page, "#table-1 .star")[0]), "*");
+    assert!(html.contains(
+        "<b>Bold</b>: the highest mean of the column. *: differs from <code>without</code>"
+    ));
+    let plain = Table::new("plain", [Column::words("a")]).row([Cell::from("b")]);
+    let html = Report::new("t", "s")
+        .section(Section::new("q").table(plain))
+        .html()
+        .unwrap();
+    assert!(!html.contains("Bold"));
+}
+
+#[test]
+fn hostile_texts_are_shown_and_not_obeyed() {
+    let hostile = "</style></title></code><script>alert('1')</script><!-- &lt; \" ' `</b>` ]]> \u{0}\u{7}\u{202e}";
+    let shown = hostile.replace(['\u{0}', '\u{7}', '\u{202e}'], " ");
+    let without_code_marks = shown.replace('`', "");
+    let chart = Chart::new(Axis::dimensionless(hostile), Axis::new(hostile, hostile))
+        .title(hostile)
+        .line(Line::new(hostile, [(0., 1.), (1., 2.)]));
+    let figure = Figure::new(hostile, hostile).panel(chart);
+    let table = Table::new(hostile, [Column::words(hostile), Column::numbers(hostile)])
+        .row([
+            Cell::from(hostile).best(),
+            Cell::from(hostile).significant(),
+        ])
+        .meanings(hostile, hostile);
+    let report = Report::new(hostile, hostile)
+        .banner(Tone::Note, hostile, hostile)
+        .fact(hostile, hostile)
+        .section(
+            Section::new(hostile)
+                .answer(hostile)
+                .paragraph(hostile)
+                .note(hostile)
+                .figure(figure, hostile)
+                .table(table)
+                .command(hostile),
+        );
+    let html = report.html().unwrap();
+    let page = parsed(&html);
+    assert_every_tag_is_closed(&html);
+    assert!(select(&page, "script").is_empty());
+    assert_eq!(text(&select(&page, "h1")[0]), without_code_marks);
+    assert_eq!(text(&select(&page, ".answer")[0]), without_code_marks);
+    assert_eq!(text(&select(&page, "pre code")[0]), shown);
+    assert_eq!(text(&select(&page, "title")[0]), shown);
+}
+
+#[test]
+fn texts_have_code_and_raised_and_lowered_parts() {
+    for (text, html) in [
+        (
+            "F_{1} of 10^{-3} m²",
+            "F<sub>1</sub> of 10<sup>-3</sup> m<sup>2</sup>",
+        ),
+        ("`a<b_{c}`", "<code>a&lt;b_{c}</code>"),
+        ("one ` alone", "one ` alone"),
+        ("`a` and ` b", "<code>a</code> and ` b"),
+        ("a\nb", "a b"),
+    ] {
+        assert_eq!(page::inline(text), html);
+    }
+}
+
+#[test]
+fn rows_have_a_cell_for_each_column() {
+    let table = Table::new("short", [Column::words("a"), Column::numbers("b")])
+        .row(["x", "1"].map(Cell::from))
+        .row([Cell::from("y")]);
+    let report = Report::new("t", "s").section(Section::new("q").table(table));
+    let message = report.html().unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "expected 2 cells in row 2 of the table \"short\", got 1"
+    );
+    let axes = (Axis::dimensionless(""), Axis::dimensionless("y"));
+    let figure = Figure::new("", "words").panel(Chart::new(axes.0, axes.1));
+    let report = Report::new("t", "s").section(Section::new("q").figure(figure, "c"));
+    let message = report.html().unwrap_err().to_string();
+    assert!(message.starts_with("expected a quantity"), "{message}");
+}
+
+#[test]
+fn structure_of_a_report() {
+    let html = sample().html().unwrap();
+    let (head, body) = html.split_once("<body>").unwrap();
+    let (before, style) = head.split_once("<style>").unwrap();
+    let (_, after) = style.split_once("</style>").unwrap();
+    let (first, figure) = body.split_once("<svg").unwrap();
+    let (_, last) = figure.split_once("</svg>").unwrap();
+    insta::assert_snapshot!(format!(
+        "{before}<style>…</style>{after}<body>{first}<svg>…</svg>{last}"
+    ));
 }

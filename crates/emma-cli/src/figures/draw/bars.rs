@@ -72,7 +72,7 @@ impl Bars {
         let mut legend = Legend::default();
         for series in &self.series {
             let look = Look(series.look);
-            let sample = if self.as_points {
+            let sample = if self.has_points {
                 Sample::Mark(look)
             } else {
                 Sample::Patch(look)
@@ -91,7 +91,7 @@ impl Bars {
             return None;
         }
         numbers.extend(self.references.iter().map(|&(at, _)| at));
-        if self.as_points {
+        if self.has_points {
             self.value.over(numbers, 0.08)
         } else {
             over_from_zero(&self.value, numbers, 0.06)
@@ -157,7 +157,7 @@ impl Bars {
             let Some(end) = frame.point(x, estimate.value) else {
                 continue;
             };
-            if !self.as_points {
+            if !self.has_points {
                 let (base, end) = (frame.base(), end.y.clamp(plot.top, plot.bottom));
                 let center = plot.left + slot * (category as f64 + 0.5) + shift;
                 let area = Area {
@@ -169,13 +169,13 @@ impl Bars {
                 look.patch(surface, area);
             }
             let cap = (0.25 * bar).min(4.);
-            let color = if self.as_points {
+            let color = if self.has_points {
                 look.color()
             } else {
                 Color::Text
             };
             frame.draw_error_bar(surface, x, estimate, cap, Stroke::new(color, 1.4));
-            if self.as_points && plot.contains(end) {
+            if self.has_points && plot.contains(end) {
                 look.mark(surface, end, 4., 1.);
             }
         }

@@ -382,9 +382,9 @@ impl Frame {
     }
 
     fn is_within(&self, area: &Area) -> bool {
-        let plot = &self.plot;
         // Rounding must not matter.
         const ROUNDING: f64 = 1e-6;
+        let plot = &self.plot;
         area.left >= plot.left - ROUNDING
             && area.right <= plot.right + ROUNDING
             && area.top >= plot.top - ROUNDING
@@ -507,10 +507,10 @@ impl Frame {
                 surface.line(&part, look.stroke(LINE));
             }
             // A point alone would not be seen.
-            if let ([point], false) = (&*run, line.has_markers) {
-                if self.plot.contains(*point) {
-                    surface.disk(*point, LINE, Fill::new(look.color()));
-                }
+            if let ([point], false) = (&*run, line.has_markers)
+                && self.plot.contains(*point)
+            {
+                surface.disk(*point, LINE, Fill::new(look.color()));
             }
         }
         if line.uncertainty == Uncertainty::Bars {
@@ -590,9 +590,10 @@ impl Frame {
             let Some((across, up)) = self.direction([x, y, dx, dy]) else {
                 continue;
             };
-            let length = room * dx.hypot(dy) / longest;
+            // What is no length to be drawn is longer than the longest.
+            let length = room * (dx.hypot(dy) / longest);
             let size = across.hypot(up);
-            if !(self.plot.contains(start) && size > 0. && length > 0.3) {
+            if !(self.plot.contains(start) && size > 0. && (0.3..=room).contains(&length)) {
                 continue;
             }
             let end = Point::new(
@@ -631,7 +632,7 @@ impl Frame {
 /// An arrow between two points; short ones have a small head.
 pub(super) fn arrow(surface: &mut dyn Surface, [start, end]: [Point; 2], stroke: Stroke) {
     let length = start.distance(end);
-    if !(length > 0.) {
+    if length <= 0. {
         return;
     }
     let head = (0.4 * length).min(5.5) + 0.6 * stroke.width;

@@ -29,12 +29,11 @@ impl Names {
             let cut = |name: &String| cut_lines_within(name, room);
             (slot >= WIDE_SLOT).then(|| names.iter().map(cut).collect())
         });
-        match lines {
-            Some(lines) => Self::Across(lines),
-            None => {
-                let names = names.iter().map(|name| Label::new(name).cut(TICK, LONGEST));
-                Self::Up(names.collect())
-            }
+        if let Some(lines) = lines {
+            Self::Across(lines)
+        } else {
+            let names = names.iter().map(|name| Label::new(name).cut(TICK, LONGEST));
+            Self::Up(names.collect())
         }
     }
 

@@ -46,7 +46,7 @@ pub(super) fn points_along(line: &[Point]) -> Vec<Point> {
     let mut points = Vec::new();
     for pair in line.windows(2) {
         let n_steps = (pair[0].distance(pair[1]) / STEP).ceil().clamp(1., 1000.);
-        let steps = (0..n_steps as u32).map(|step| f64::from(step) / n_steps);
+        let steps = (0..n_steps as i32).map(|step| f64::from(step) / n_steps);
         points.extend(steps.map(|share| pair[0].towards(pair[1], share)));
     }
     points.extend(line.last());
@@ -134,7 +134,7 @@ impl LabelPlaces {
         let step = TICK + 5.;
         let n_steps = ((plot.height() - FROM_LINE) / step).floor().clamp(1., 100.);
         let bases =
-            (0..n_steps as u32).map(|index| plot.top + ABOVE + 3. + step * f64::from(index));
+            (0..n_steps as i32).map(|index| plot.top + ABOVE + 3. + step * f64::from(index));
         let lefts = [line + FROM_LINE, line - FROM_LINE - width];
         let places = bases.flat_map(|base| lefts.map(|left| Self::place(left, base, width)));
         places.collect()

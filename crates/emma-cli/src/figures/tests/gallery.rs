@@ -78,8 +78,8 @@ fn lines() -> Figure {
 fn logarithmic() -> Figure {
     let loss = |scale: f64, power: f64| {
         (0..200).map(move |step| {
-            let epoch = 1.05_f64.powi(step);
-            let wiggle = 1. + 0.2 * (noise(step as usize) - 0.5);
+            let epoch = 1.05_f64.powf(step as f64);
+            let wiggle = 1. + 0.2 * (noise(step) - 0.5);
             (epoch, scale * epoch.powf(power) * wiggle)
         })
     };
@@ -108,10 +108,10 @@ fn logarithmic() -> Figure {
 }
 
 fn scatter() -> Figure {
-    let cloud = |n: usize, shift: f64, x: f64, y: f64, size: f64| {
+    let cloud = |n: usize, shift: usize, x: f64, y: f64, size: f64| {
         (0..n).map(move |index| {
-            let first = normal(2 * index + 100_000 * shift as usize);
-            let second = normal(2 * index + 1 + 100_000 * shift as usize);
+            let first = normal(2 * index + 100_000 * shift);
+            let second = normal(2 * index + 1 + 100_000 * shift);
             (x + size * first, y + size * (0.6 * first + 0.8 * second))
         })
     };
@@ -124,15 +124,15 @@ fn scatter() -> Figure {
     let (x, y) = axes();
     let few = Chart::new(x, y)
         .title("few rows")
-        .scatter(Scatter::new("clean", cloud(40, 1., 0., 0., 1.)))
-        .scatter(Scatter::new("profile corrupted", cloud(40, 2., 4., 1., 1.)))
-        .scatter(Scatter::new("curve corrupted", cloud(40, 3., 0., 4., 1.)))
-        .scatter(Scatter::new("both", cloud(40, 4., 4., 5., 1.)));
+        .scatter(Scatter::new("clean", cloud(40, 1, 0., 0., 1.)))
+        .scatter(Scatter::new("profile corrupted", cloud(40, 2, 4., 1., 1.)))
+        .scatter(Scatter::new("curve corrupted", cloud(40, 3, 0., 4., 1.)))
+        .scatter(Scatter::new("both", cloud(40, 4, 4., 5., 1.)));
     let (x, y) = axes();
     let many = Chart::new(x, y)
         .title("many rows")
-        .scatter(Scatter::new("not pulsars", cloud(6000, 5., 0., 0., 1.)))
-        .scatter(Scatter::new("pulsars", cloud(900, 6., 3., 3., 0.7)));
+        .scatter(Scatter::new("not pulsars", cloud(6000, 5, 0., 0., 1.)))
+        .scatter(Scatter::new("pulsars", cloud(900, 6, 3., 3., 0.7)));
     Figure::new(
         "Self-energies of rows",
         "Two scatter plots of the self-energies of two modes: clean rows lie at low energies, corrupted ones apart.",
@@ -189,13 +189,13 @@ fn fields() -> Figure {
         .equal_axes();
     let (x, y) = axes();
     let ring = (0..300).map(|index| {
-        let angle = f64::from(index) * 0.1;
-        let radius = 1. + 0.1 * normal(index as usize);
+        let angle = index as f64 * 0.1;
+        let radius = 1. + 0.1 * normal(index);
         (radius * angle.cos(), radius * angle.sin())
     });
     let over_points = Chart::new(x, y)
         .title("steps over rows")
-        .scatter(Scatter::new("rows", ring))
+        .scatter(Scatter::new("rows", ring).look(3))
         .arrows(Arrows::from_function(
             Axis::new("step", "m"),
             plane(4),
@@ -237,12 +237,7 @@ fn histograms() -> Figure {
         Axis::new("potential energy", "nat"),
         Axis::new("density", "1/nat"),
     )
-    .histogram(Histogram::new(
-        "clean",
-        &classes[0],
-        &edges,
-        Normalization::Density,
-    ))
+    .histogram(Histogram::new("clean", &classes[0], &edges, Normalization::Density).look(0))
     .histogram(Histogram::new(
         "corrupted",
         &classes[1],
@@ -263,8 +258,8 @@ fn histograms() -> Figure {
         Axis::new("potential energy", "nat"),
         Axis::new("density", "1/nat"),
     )
-    .line(Line::new("clean", bell(0., 1.)).filled())
-    .line(Line::new("corrupted", bell(2.5, 0.7)).filled());
+    .line(Line::new("clean", bell(0., 1.)).filled().look(2))
+    .line(Line::new("corrupted", bell(2.5, 0.7)).filled().look(4));
     Figure::new(
         "Energies of clean and corrupted rows",
         "Overlaid densities of the potential energy of clean and of corrupted rows, which overlap a little.",
@@ -296,7 +291,7 @@ fn bars() -> Figure {
         .series("curve corrupted", estimates(0.15));
     let points = Bars::new(axis(), models, Axis::dimensionless("F_{1} score"))
         .title("the same as points")
-        .as_points()
+        .points()
         .series("uncorrupted", estimates(0.))
         .series("curve corrupted", estimates(0.15))
         .horizontal_line(0.88, "best without noise");
@@ -375,7 +370,7 @@ fn looks() -> Figure {
     for number in 0..10 {
         let points = (0..21).map(|step| {
             let x = 0.5 * f64::from(step);
-            (x, number as f64 + 0.4 * x.sin())
+            (x, f64::from(number) + 0.4 * x.sin())
         });
         chart = chart.line(Line::new(format!("series {number}"), points).markers());
     }
