@@ -10,6 +10,10 @@ fn help_of_the_program_and_of_every_command() {
     let place = Place::new();
     insta::assert_snapshot!("emma", place.succeed("--help"));
     insta::assert_snapshot!("experiment3", place.succeed("experiment3 --help"));
+    insta::assert_snapshot!(
+        "experiment3_merge",
+        place.succeed("experiment3 merge --help")
+    );
     insta::assert_snapshot!("score", place.succeed("score --help"));
     insta::assert_snapshot!("inspect", place.succeed("inspect --help"));
     insta::assert_snapshot!("data_fetch", place.succeed("data fetch --help"));
