@@ -12,6 +12,10 @@ fn help_of_the_program_and_of_every_command() {
     insta::assert_snapshot!("experiment1", place.succeed("experiment1 --help"));
     insta::assert_snapshot!("experiment2", place.succeed("experiment2 --help"));
     insta::assert_snapshot!("experiment3", place.succeed("experiment3 --help"));
+    insta::assert_snapshot!(
+        "experiment3_merge",
+        place.succeed("experiment3 merge --help")
+    );
     insta::assert_snapshot!("score", place.succeed("score --help"));
     insta::assert_snapshot!("inspect", place.succeed("inspect --help"));
     insta::assert_snapshot!("data_fetch", place.succeed("data fetch --help"));
