@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::autoencoder::{AutoencoderConfig, DenoisingAutoencoder};
 use crate::error::Result;
 use crate::estimator::FittedEstimator;
+use crate::integrable_energy::{IntegrableEnergy, IntegrableEnergyConfig};
+use crate::mlp_autoencoder::{MlpAutoencoder, MlpAutoencoderConfig, MlpReconstructionError};
 use crate::potential_energy::{PotentialEnergy, ReconstructionError};
 
 /// Kind and sizes of a fitted estimator.
@@ -19,6 +21,10 @@ pub enum EstimatorConfig {
     PotentialEnergy(AutoencoderConfig),
     /// [`ReconstructionError`] of the same autoencoder.
     ReconstructionError(AutoencoderConfig),
+    /// [`MlpReconstructionError`], of an autoencoder with a bottleneck or several hidden layers.
+    MlpReconstructionError(MlpAutoencoderConfig),
+    /// [`IntegrableEnergy`], of a deep network.
+    IntegrableEnergy(IntegrableEnergyConfig),
 }
 
 impl EstimatorConfig {
@@ -35,6 +41,10 @@ impl EstimatorConfig {
             Self::ReconstructionError(config) => {
                 Box::new(ReconstructionError(DenoisingAutoencoder::new(config, vb)?))
             }
+            Self::MlpReconstructionError(config) => {
+                Box::new(MlpReconstructionError(MlpAutoencoder::new(config, vb)?))
+            }
+            Self::IntegrableEnergy(config) => Box::new(IntegrableEnergy::new(config, vb)?),
         })
     }
 }

@@ -33,14 +33,18 @@
 
 #![deny(missing_docs)]
 
+mod affine;
 pub mod autoencoder;
 pub mod calibration;
 pub mod error;
 pub mod estimator;
 pub mod estimator_config;
 pub mod estimator_file;
+pub mod integrable_energy;
+pub mod mlp_autoencoder;
 pub mod optimization;
 pub mod potential_energy;
+pub mod potential_energy_fit;
 pub mod row_affine;
 pub mod seeded_var_map;
 pub mod softplus;
@@ -54,7 +58,15 @@ pub use error::{Error, Result};
 pub use estimator::{EnergyEstimator, FittedEstimator, energies, lowest_energy};
 pub use estimator_config::EstimatorConfig;
 pub use estimator_file::{estimator_to_bytes, load_estimator, save_estimator};
+pub use integrable_energy::{
+    Activation, Architecture, IntegrableEnergy, IntegrableEnergyConfig, IntegrableEnergyFit,
+    score_matching_loss,
+};
+pub use mlp_autoencoder::{
+    MlpAutoencoder, MlpAutoencoderConfig, MlpAutoencoderFit, MlpReconstructionError,
+};
 pub use potential_energy::{PotentialEnergy, ReconstructionError, potential_energy};
+pub use potential_energy_fit::PotentialEnergyFit;
 pub use row_affine::row_affine;
 pub use seeded_var_map::SeededVarMap;
 pub use softplus::softplus;
