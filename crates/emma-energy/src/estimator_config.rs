@@ -8,7 +8,9 @@ use crate::autoencoder::{AutoencoderConfig, DenoisingAutoencoder};
 use crate::error::Result;
 use crate::estimator::FittedEstimator;
 use crate::gaussian_mixture::{GaussianMixture, GaussianMixtureConfig};
+use crate::integrable_energy::{IntegrableEnergy, IntegrableEnergyConfig};
 use crate::mahalanobis::{Mahalanobis, MahalanobisConfig};
+use crate::mlp_autoencoder::{MlpAutoencoder, MlpAutoencoderConfig, MlpReconstructionError};
 use crate::nearest_neighbors::{NearestNeighbors, NearestNeighborsConfig};
 use crate::potential_energy::{PotentialEnergy, ReconstructionError};
 use crate::transfer::transfer;
@@ -30,6 +32,10 @@ pub enum EstimatorConfig {
     Mahalanobis(MahalanobisConfig),
     /// [`NearestNeighbors`], the distance from the nearest clean rows.
     NearestNeighbors(NearestNeighborsConfig),
+    /// [`MlpReconstructionError`], of an autoencoder with a bottleneck or several hidden layers.
+    MlpReconstructionError(MlpAutoencoderConfig),
+    /// [`IntegrableEnergy`], of a deep network.
+    IntegrableEnergy(IntegrableEnergyConfig),
 }
 
 impl EstimatorConfig {
@@ -49,6 +55,10 @@ impl EstimatorConfig {
             Self::GaussianMixture(config) => Box::new(GaussianMixture::new(config, vb)?),
             Self::Mahalanobis(config) => Box::new(Mahalanobis::new(config, vb)?),
             Self::NearestNeighbors(config) => Box::new(NearestNeighbors::new(config, vb)?),
+            Self::MlpReconstructionError(config) => {
+                Box::new(MlpReconstructionError(MlpAutoencoder::new(config, vb)?))
+            }
+            Self::IntegrableEnergy(config) => Box::new(IntegrableEnergy::new(config, vb)?),
         })
     }
 }

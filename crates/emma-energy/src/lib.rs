@@ -34,6 +34,7 @@
 
 #![deny(missing_docs)]
 
+mod affine;
 pub mod autoencoder;
 pub mod calibration;
 mod covariance;
@@ -42,10 +43,13 @@ pub mod estimator;
 pub mod estimator_config;
 pub mod estimator_file;
 pub mod gaussian_mixture;
+pub mod integrable_energy;
 pub mod mahalanobis;
+pub mod mlp_autoencoder;
 pub mod nearest_neighbors;
 pub mod optimization;
 pub mod potential_energy;
+pub mod potential_energy_fit;
 pub mod row_affine;
 pub mod seeded_var_map;
 pub mod softplus;
@@ -66,9 +70,17 @@ pub use estimator_file::{estimator_to_bytes, load_estimator, save_estimator};
 pub use gaussian_mixture::{
     ComponentChoice, GaussianMixture, GaussianMixtureConfig, GaussianMixtureFit,
 };
+pub use integrable_energy::{
+    Activation, Architecture, IntegrableEnergy, IntegrableEnergyConfig, IntegrableEnergyFit,
+    score_matching_loss,
+};
 pub use mahalanobis::{Mahalanobis, MahalanobisConfig, MahalanobisFit};
+pub use mlp_autoencoder::{
+    MlpAutoencoder, MlpAutoencoderConfig, MlpAutoencoderFit, MlpReconstructionError,
+};
 pub use nearest_neighbors::{NearestNeighbors, NearestNeighborsConfig, NearestNeighborsFit};
 pub use potential_energy::{PotentialEnergy, ReconstructionError, potential_energy};
+pub use potential_energy_fit::PotentialEnergyFit;
 pub use row_affine::row_affine;
 pub use seeded_var_map::SeededVarMap;
 pub use softplus::softplus;

@@ -87,6 +87,12 @@ impl SeededVarMap {
             .collect()
     }
 
+    /// Builder that hands out copies of the values as they are now, out of the reach of training.
+    pub(crate) fn constants(&self, dtype: DType, device: &Device) -> Result<VarBuilder<'static>> {
+        let values = self.snapshot()?.into_iter().collect();
+        Ok(VarBuilder::from_tensors(values, dtype, device))
+    }
+
     /// Sets every variable to its value in `values`; further entries of `values` are ignored.
     ///
     /// # Errors

@@ -103,6 +103,19 @@ pub fn train_autoencoder(
     settings: &AutoencoderTraining,
     rng: &mut impl Rng,
 ) -> Result<Vec<f64>> {
+    let loss = |clean: &Tensor, corrupted: &Tensor| denoising_loss(autoencoder, clean, corrupted);
+    minimize_denoising_loss(loss, variables, rows, settings, rng)
+}
+
+/// Minimizes a loss of clean and corrupted rows, whose parameters `variables` holds, with fresh
+/// noise in every epoch; returns the mean loss of every epoch.
+pub(crate) fn minimize_denoising_loss(
+    loss: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+    variables: &SeededVarMap,
+    rows: &Tensor,
+    settings: &AutoencoderTraining,
+    rng: &mut impl Rng,
+) -> Result<Vec<f64>> {
     settings.validate()?;
     let (n_rows, _) = rows.dims2()?;
     if n_rows == 0 {
@@ -118,8 +131,7 @@ pub fn train_autoencoder(
         let corrupted = add_gaussian_noise(&shuffled, settings.noise_std, rng)?;
         let mut total = 0.;
         for (start, length) in mini_batches(n_rows, settings.batch_size) {
-            let loss = denoising_loss(
-                autoencoder,
+            let loss = loss(
                 &shuffled.narrow(0, start, length)?,
                 &corrupted.narrow(0, start, length)?,
             )?;

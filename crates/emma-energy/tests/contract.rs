@@ -5,10 +5,11 @@
 
 use candle_core::{DType, Device, Tensor};
 use emma_energy::{
-    AutoencoderConfig, AutoencoderTraining, ComponentChoice, DenoisingAutoencoder, EnergyEstimator,
-    FittedEstimator, GaussianMixture, GaussianMixtureFit, Mahalanobis, MahalanobisFit,
-    NearestNeighbors, NearestNeighborsFit, PotentialEnergy, ReconstructionError, Result,
-    SeededVarMap, in_type, load_estimator, save_estimator, train_autoencoder,
+    Architecture, AutoencoderConfig, AutoencoderTraining, ComponentChoice, DenoisingAutoencoder,
+    EnergyEstimator, FittedEstimator, GaussianMixture, GaussianMixtureFit, IntegrableEnergyFit,
+    Mahalanobis, MahalanobisFit, MlpAutoencoderFit, NearestNeighbors, NearestNeighborsFit,
+    PotentialEnergy, PotentialEnergyFit, ReconstructionError, Result, SeededVarMap, in_type,
+    load_estimator, save_estimator, train_autoencoder,
 };
 use emma_testkit::tolerance::{assert_close, values};
 use emma_testkit::{devices, has_type};
@@ -49,7 +50,61 @@ fn estimators(rows: &Tensor, seed: u64) -> Vec<(&'static str, Box<dyn FittedEsti
         ("gaussian_mixture", Box::new(gaussian_mixture(rows, seed))),
         ("mahalanobis", Box::new(mahalanobis(rows, seed))),
         ("nearest_neighbors", Box::new(nearest_neighbors(rows, seed))),
+        ("potential_energy_fit", potential_energy(rows, seed)),
+        ("undercomplete autoencoder", undercomplete(rows, seed)),
+        (
+            "integrable energy of an MLP",
+            integrable(rows, seed, Architecture::default()),
+        ),
+        (
+            "integrable energy of a curve",
+            integrable(
+                rows,
+                seed,
+                Architecture::Convolution1d {
+                    channels: vec![4, 3],
+                    kernel_size: 3,
+                    stride: 2,
+                    hidden: vec![8],
+                },
+            ),
+        ),
+        (
+            "integrable energy of a plane",
+            integrable(
+                rows,
+                seed,
+                Architecture::Convolution2d {
+                    height: N_FEATURES,
+                    width: 1,
+                    channels: vec![8],
+                    kernel_size: 3,
+                    stride: 1,
+                    hidden: vec![],
+                },
+            ),
+        ),
     ]
+}
+
+fn potential_energy(rows: &Tensor, seed: u64) -> Box<dyn FittedEstimator> {
+    let mut fit = PotentialEnergyFit::default();
+    fit.training.noise_std = 0.1;
+    Box::new(fit.fit(rows, &mut emma_testkit::rng(seed)).unwrap())
+}
+
+fn undercomplete(rows: &Tensor, seed: u64) -> Box<dyn FittedEstimator> {
+    let fit = MlpAutoencoderFit::default();
+    Box::new(fit.fit(rows, &mut emma_testkit::rng(seed)).unwrap())
+}
+
+fn integrable(rows: &Tensor, seed: u64, architecture: Architecture) -> Box<dyn FittedEstimator> {
+    let fit = IntegrableEnergyFit {
+        architecture,
+        n_epochs: 20,
+        ..IntegrableEnergyFit::default()
+    };
+    Box::new(fit.fit(rows, &mut emma_testkit::rng(seed)).unwrap())
 }
 
 fn autoencoder(rows: &Tensor, seed: u64) -> Result<DenoisingAutoencoder> {

@@ -2,12 +2,12 @@
 
 use std::cell::OnceCell;
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use emma_data::{Generator, generator};
 use emma_energy::{
-    AutoencoderConfig, AutoencoderTraining, DenoisingAutoencoder, FittedEstimator,
-    GaussianMixtureFit, MahalanobisFit, NearestNeighborsFit, PotentialEnergy, ReconstructionError,
-    SeededVarMap, train_autoencoder,
+    DenoisingAutoencoder, FittedEstimator, GaussianMixtureFit, IntegrableEnergyFit, MahalanobisFit,
+    MlpAutoencoderFit, NearestNeighborsFit, PotentialEnergy, PotentialEnergyFit,
+    ReconstructionError,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,10 @@ pub(crate) enum EstimatorKind {
     PotentialEnergy,
     /// The same autoencoder's other estimator.
     ReconstructionError,
+    /// An autoencoder with a bottleneck, section 4.1.
+    UndercompleteError,
+    /// A deep network's energy whose gradient is its reconstruction field.
+    IntegrableEnergy,
     /// Ten components.
     GaussianMixture,
     /// One component.
@@ -29,17 +33,12 @@ pub(crate) enum EstimatorKind {
     NearestNeighbors,
 }
 
-/// Sizes and training of the thesis's autoencoder, which its experiments choose differently.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct AutoencoderSetup {
-    pub(crate) n_hidden: usize,
-    pub(crate) training: AutoencoderTraining,
-}
-
 impl EstimatorKind {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::PotentialEnergy,
         Self::ReconstructionError,
+        Self::UndercompleteError,
+        Self::IntegrableEnergy,
         Self::GaussianMixture,
         Self::Mahalanobis,
         Self::NearestNeighbors,
@@ -50,6 +49,8 @@ impl EstimatorKind {
         match self {
             Self::PotentialEnergy => "potential_energy",
             Self::ReconstructionError => "reconstruction_error",
+            Self::UndercompleteError => "undercomplete_error",
+            Self::IntegrableEnergy => "integrable_energy",
             Self::GaussianMixture => "gaussian_mixture",
             Self::Mahalanobis => "mahalanobis",
             Self::NearestNeighbors => "nearest_neighbors",
@@ -61,6 +62,8 @@ impl EstimatorKind {
         match self {
             Self::PotentialEnergy => "potential",
             Self::ReconstructionError => "reconstruction",
+            Self::UndercompleteError => "undercomplete",
+            Self::IntegrableEnergy => "integrable",
             Self::GaussianMixture => "mixture",
             Self::Mahalanobis => "Mahalanobis",
             Self::NearestNeighbors => "neighbors",
@@ -72,6 +75,8 @@ impl EstimatorKind {
         match self {
             Self::PotentialEnergy => "potential energy",
             Self::ReconstructionError => "reconstruction error",
+            Self::UndercompleteError => "error of an undercomplete autoencoder",
+            Self::IntegrableEnergy => "deep integrable energy",
             Self::GaussianMixture => "Gaussian mixture",
             Self::Mahalanobis => "Mahalanobis distance",
             Self::NearestNeighbors => "distance to the nearest neighbors",
@@ -84,7 +89,10 @@ impl EstimatorKind {
             Self::PotentialEnergy => Some((0.83, 0.91)),
             Self::GaussianMixture => Some((0.97, 0.998)),
             Self::NearestNeighbors => Some((0.95, 0.995)),
-            Self::ReconstructionError | Self::Mahalanobis => None,
+            Self::ReconstructionError
+            | Self::UndercompleteError
+            | Self::IntegrableEnergy
+            | Self::Mahalanobis => None,
         }
     }
 }
@@ -93,7 +101,7 @@ impl EstimatorKind {
 /// trained once.
 pub(crate) struct Fits<'a> {
     pub(crate) rows: &'a Tensor,
-    pub(crate) setup: &'a AutoencoderSetup,
+    pub(crate) setup: &'a PotentialEnergyFit,
     pub(crate) seed: u64,
     /// Which rows these are: each estimator has a random stream of its own.
     pub(crate) rows_name: &'a str,
@@ -103,7 +111,7 @@ pub(crate) struct Fits<'a> {
 impl<'a> Fits<'a> {
     pub(crate) fn new(
         rows: &'a Tensor,
-        setup: &'a AutoencoderSetup,
+        setup: &'a PotentialEnergyFit,
         seed: u64,
         rows_name: &'a str,
     ) -> Self {
@@ -124,6 +132,12 @@ impl<'a> Fits<'a> {
             EstimatorKind::ReconstructionError => {
                 Box::new(ReconstructionError(self.autoencoder()?))
             }
+            EstimatorKind::UndercompleteError => {
+                Box::new(MlpAutoencoderFit::default().fit(rows, rng)?)
+            }
+            EstimatorKind::IntegrableEnergy => {
+                Box::new(IntegrableEnergyFit::default().fit(rows, rng)?)
+            }
             EstimatorKind::GaussianMixture => {
                 Box::new(GaussianMixtureFit::default().fit(rows, rng)?)
             }
@@ -139,21 +153,8 @@ impl<'a> Fits<'a> {
         if let Some(trained) = self.autoencoder.get() {
             return Ok(trained.clone());
         }
-        let variables = SeededVarMap::new(self.stream("autoencoder first values"));
-        let config = AutoencoderConfig {
-            n_features: self.rows.dim(1)?,
-            n_hidden: self.setup.n_hidden,
-        };
-        let vb = variables.var_builder(DType::F32, self.rows.device());
-        let trained = DenoisingAutoencoder::new(&config, &vb)?;
-        train_autoencoder(
-            &trained,
-            &variables,
-            self.rows,
-            &self.setup.training,
-            &mut self.stream("autoencoder training"),
-        )?;
-        Ok(self.autoencoder.get_or_init(|| trained.frozen()).clone())
+        let fitted = self.setup.fit(self.rows, &mut self.stream("autoencoder"))?;
+        Ok(self.autoencoder.get_or_init(|| fitted.0).clone())
     }
 
     fn stream(&self, purpose: &str) -> Generator {

@@ -1,9 +1,9 @@
 //! All that the figures of experiment 1 depend on.
 
-use emma_energy::AutoencoderTraining;
+use emma_energy::{AutoencoderTraining, PotentialEnergyFit};
 use serde::{Deserialize, Serialize};
 
-use crate::experiment::estimators::{AutoencoderSetup, EstimatorKind};
+use crate::experiment::estimators::EstimatorKind;
 
 /// Everything that can change a figure. Threads, devices and folders are not among it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub(crate) struct Settings {
     /// Points drawn from a manifold to learn from.
     pub(crate) n_samples: usize,
     /// The thesis's autoencoder, section 4.3.
-    pub(crate) autoencoder: AutoencoderSetup,
+    pub(crate) autoencoder: PotentialEnergyFit,
     pub(crate) estimators: Vec<EstimatorKind>,
     /// Half the side of the square that energies and fields are looked at on.
     pub(crate) half_width: f64,
@@ -31,7 +31,7 @@ impl Settings {
             version: env!("CARGO_PKG_VERSION").into(),
             seeds,
             n_samples: 40_000,
-            autoencoder: AutoencoderSetup {
+            autoencoder: PotentialEnergyFit {
                 n_hidden: 8,
                 training: AutoencoderTraining {
                     n_epochs: 25,
@@ -43,6 +43,7 @@ impl Settings {
             estimators: vec![
                 EstimatorKind::PotentialEnergy,
                 EstimatorKind::ReconstructionError,
+                EstimatorKind::IntegrableEnergy,
             ],
             half_width: 4.,
         }
