@@ -20,6 +20,7 @@ usage: cargo xtask <command> [options]
   merge DIR... --out DIR puts the results folders of experiment3's shards together;
                          options are emma's own: cargo xtask merge --help
   ci                     all checks, cheapest first: format, clippy, docs, tests
+  soak                   the long tests: runs of experiment3 killed a hundred times
   bench [options]        the benchmarks of all crates; options are cargo bench's
   docs                   the API documentation of all crates
   package                packs every crate as for crates.io and builds it from the package
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         }
         Some("merge") => experiment::run(&["experiment3", "merge"], &rest),
         Some("ci") => no_options("ci", &rest).and_then(|()| succeed(ci::run())),
+        Some("soak") => no_options("soak", &rest).and_then(|()| succeed(soak())),
         Some("bench") => succeed(run(cargo().args(["bench", "--workspace"]).args(&rest))),
         Some("docs") => no_options("docs", &rest).and_then(|()| succeed(run(&mut docs()))),
         Some("package") => no_options("package", &rest).and_then(|()| succeed(package_and_build())),
@@ -65,6 +67,14 @@ fn no_options(command: &str, rest: &[OsString]) -> anyhow::Result<()> {
         None => Ok(()),
         Some(option) => bail!("{command} takes no options, got {}", option.display()),
     }
+}
+
+/// What takes minutes; the tests have a small sample of it.
+fn soak() -> anyhow::Result<()> {
+    run(cargo()
+        .args(["test", "--locked", "--package", "emma-cli"])
+        .args(["--test", "experiment3_shards", "a_killed_run"])
+        .env("EMMA_TEST_KILLS", "100"))
 }
 
 /// The cargo that runs this program.

@@ -60,6 +60,7 @@ pub(crate) fn prepare<R: DeserializeOwned>(
                     folder.display()
                 )));
             }
+            files::remove_unfinished(folder);
             let results_path = folder.join(RESULTS_FILE);
             return if results_path.exists() {
                 Ok(Some(read_json(&results_path)?))

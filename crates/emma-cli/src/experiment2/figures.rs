@@ -30,7 +30,7 @@ fn auc_over_noise(results: &Results) -> Figure {
     );
     for mode in &results.data.modes {
         let mut chart = Chart::new(
-            Axis::new("standard deviation of the noise", "standard deviations").logarithmic(),
+            Axis::new("noise", "standard deviations of a feature").logarithmic(),
             Axis::dimensionless("AUC, clean against noisy").range(0.5, 1.),
         )
         .title(mode.as_str());
@@ -82,7 +82,7 @@ fn energies(title: &str, modes: &[(String, &EstimatorResults)], settings: &Setti
                 Estimate::between(spread.mean, spread.low, spread.high),
             )
         });
-        let noise = Axis::new("standard deviation of the noise", "standard deviations");
+        let noise = Axis::new("noise", "standard deviations of a feature");
         figure = figure.panel(
             Chart::new(noise, energy())
                 .title(format!("{mode}: mean and 80 % of the rows"))
@@ -103,16 +103,17 @@ fn energies(title: &str, modes: &[(String, &EstimatorResults)], settings: &Setti
 }
 
 /// Densities over a range that holds nearly all of the first and most of the second: energies have long
-/// tails.
+/// tails, and a few rows lie in ravines.
 fn histograms(chart: Chart, [first, second]: [(&str, &Vec<f32>); 2]) -> Chart {
     let wide = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
     let (first, second) = ((first.0, wide(first.1)), (second.0, wide(second.1)));
     let end = share_below(&first.1, 99).max(share_below(&second.1, 80));
+    let start = share_below(&first.1, 1).min(share_below(&second.1, 1));
     let within = first
         .1
         .iter()
         .chain(&second.1)
-        .filter(|energy| **energy <= end);
+        .filter(|energy| (start..=end).contains(*energy));
     let edges = bin_edges(within, BINS);
     let histogram = |(label, values): &(&str, Vec<f64>)| {
         Histogram::new(*label, values, &edges, Normalization::Density)

@@ -1,6 +1,7 @@
-//! The thesis's experiment 3: six models over seeds, scored on clean and on noisy test rows.
+//! The thesis's experiment 3: six models over seeds, scored on test rows in 32 conditions.
 //!
-//! Settings → one outcome a seed (data, training, selection, evaluation) → results → table.
+//! Settings → one outcome a seed (data, training, selection, evaluation) → results → tables. Trained models
+//! wait in files (`unscored`), so that a run can be stopped or shared out (`shard`).
 
 pub(crate) mod comparisons;
 pub(crate) mod conditions;
