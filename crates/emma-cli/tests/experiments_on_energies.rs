@@ -57,12 +57,20 @@ fn the_reconstruction_error_has_a_false_sink_and_the_potential_has_none() {
     };
     assert!(sink("reconstruction_error") > 0.9);
     assert!(sink("potential_energy") < 0.01);
-    for manifold in ["wave", "circle"] {
+    // Eight hidden units follow the wave less closely.
+    for (manifold, least_alignment, least_auc) in [("wave", 0.7, 0.85), ("circle", 0.99, 0.99)] {
         let found = &results["manifolds"][manifold];
-        assert!(found["field_alignment"]["mean"].as_f64().unwrap() > 0.9);
+        assert!(found["field_alignment"]["mean"].as_f64().unwrap() > least_alignment);
         for estimator in found["estimators"].as_object().unwrap().values() {
-            assert!(estimator["auc"]["mean"].as_f64().unwrap() > 0.9);
+            assert!(estimator["auc"]["mean"].as_f64().unwrap() > least_auc);
         }
+    }
+    for file in [
+        "report.html",
+        "figures/fields.svg",
+        "figures/energy_potential_energy.png",
+    ] {
+        assert!(place.exists(&format!("out/{file}")), "{file}");
     }
 }
 
@@ -87,8 +95,16 @@ fn energies_tell_corrupted_rows_from_clean_ones() {
             // The same rows in another order.
             assert!((auc("swap") - 0.5).abs() < 1e-12, "{name}");
             assert_eq!(estimator["noise"].as_array().unwrap().len(), 9);
+            let figure = format!("out/figures/energies_{name}.svg");
+            assert!(place.exists(&figure), "{figure}");
         }
     }
+    let report = place.read_text("out/report.html");
+    let headings: Vec<&str> = report
+        .match_indices("<h2")
+        .map(|(at, _)| &report[at..])
+        .collect();
+    assert!(headings.len() >= 10, "{}", headings.len());
 }
 
 #[test]

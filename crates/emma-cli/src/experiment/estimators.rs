@@ -97,11 +97,19 @@ impl EstimatorKind {
     }
 }
 
+/// What the experiments choose differently.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Setup {
+    /// The thesis's autoencoder.
+    pub(crate) autoencoder: PotentialEnergyFit,
+    pub(crate) integrable: IntegrableEnergyFit,
+}
+
 /// Fits estimators to the same clean rows. Those that share the thesis's autoencoder share one that is
 /// trained once.
 pub(crate) struct Fits<'a> {
     pub(crate) rows: &'a Tensor,
-    pub(crate) setup: &'a PotentialEnergyFit,
+    pub(crate) setup: &'a Setup,
     pub(crate) seed: u64,
     /// Which rows these are: each estimator has a random stream of its own.
     pub(crate) rows_name: &'a str,
@@ -109,12 +117,7 @@ pub(crate) struct Fits<'a> {
 }
 
 impl<'a> Fits<'a> {
-    pub(crate) fn new(
-        rows: &'a Tensor,
-        setup: &'a PotentialEnergyFit,
-        seed: u64,
-        rows_name: &'a str,
-    ) -> Self {
+    pub(crate) fn new(rows: &'a Tensor, setup: &'a Setup, seed: u64, rows_name: &'a str) -> Self {
         Self {
             rows,
             setup,
@@ -135,9 +138,7 @@ impl<'a> Fits<'a> {
             EstimatorKind::UndercompleteError => {
                 Box::new(MlpAutoencoderFit::default().fit(rows, rng)?)
             }
-            EstimatorKind::IntegrableEnergy => {
-                Box::new(IntegrableEnergyFit::default().fit(rows, rng)?)
-            }
+            EstimatorKind::IntegrableEnergy => Box::new(self.setup.integrable.fit(rows, rng)?),
             EstimatorKind::GaussianMixture => {
                 Box::new(GaussianMixtureFit::default().fit(rows, rng)?)
             }
@@ -153,7 +154,10 @@ impl<'a> Fits<'a> {
         if let Some(trained) = self.autoencoder.get() {
             return Ok(trained.clone());
         }
-        let fitted = self.setup.fit(self.rows, &mut self.stream("autoencoder"))?;
+        let fitted = self
+            .setup
+            .autoencoder
+            .fit(self.rows, &mut self.stream("autoencoder"))?;
         Ok(self.autoencoder.get_or_init(|| fitted.0).clone())
     }
 

@@ -24,7 +24,7 @@ pub(crate) fn report(results: &Results, figures: &[(String, Figure)]) -> Report 
         circle.estimators.get(kind.name())?.false_sink.clone()
     };
     let words = |figure: Option<OverSeeds>| figure.map_or("unknown".into(), |f| format(&f));
-    let training = &settings.autoencoder.training;
+    let training = &settings.setup.autoencoder.training;
     let mut report = Report::new(
         "Experiment 1: energies on a wave and on a circle",
         "Section 4.3 of the thesis: a denoising autoencoder learns a curve in the plane; what do its two \
@@ -36,7 +36,7 @@ pub(crate) fn report(results: &Results, figures: &[(String, Figure)]) -> Report 
         "Autoencoder",
         format!(
             "{} hidden units; {} epochs, batches of {}, noise {}, Adam {}",
-            settings.autoencoder.n_hidden,
+            settings.setup.autoencoder.n_hidden,
             training.n_epochs,
             training.batch_size,
             training.noise_std,

@@ -55,7 +55,7 @@ impl Outcome {
             Tensor::from_iter(samples.iter().copied(), device)?.reshape((settings.n_samples, 2))?;
         // Scored in the wider type from the parameters as a file would hold them.
         let dtype = scoring_type(device);
-        let fits = Fits::new(&training_rows, &settings.autoencoder, seed, manifold.name());
+        let fits = Fits::new(&training_rows, &settings.setup, seed, manifold.name());
         let autoencoder = fits.autoencoder()?;
         let tensors = autoencoder.tensors().into_iter();
         let vb = VarBuilder::from_tensors(tensors.collect(), dtype, device);

@@ -1,9 +1,9 @@
 //! All that the figures of experiment 1 depend on.
 
-use emma_energy::{AutoencoderTraining, PotentialEnergyFit};
+use emma_energy::{AutoencoderTraining, IntegrableEnergyFit, PotentialEnergyFit};
 use serde::{Deserialize, Serialize};
 
-use crate::experiment::estimators::EstimatorKind;
+use crate::experiment::estimators::{EstimatorKind, Setup};
 
 /// Everything that can change a figure. Threads, devices and folders are not among it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,8 +15,7 @@ pub(crate) struct Settings {
     pub(crate) seeds: Vec<u64>,
     /// Points drawn from a manifold to learn from.
     pub(crate) n_samples: usize,
-    /// The thesis's autoencoder, section 4.3.
-    pub(crate) autoencoder: PotentialEnergyFit,
+    pub(crate) setup: Setup,
     pub(crate) estimators: Vec<EstimatorKind>,
     /// Half the side of the square that energies and fields are looked at on.
     pub(crate) half_width: f64,
@@ -31,13 +30,20 @@ impl Settings {
             version: env!("CARGO_PKG_VERSION").into(),
             seeds,
             n_samples: 40_000,
-            autoencoder: PotentialEnergyFit {
-                n_hidden: 8,
-                training: AutoencoderTraining {
-                    n_epochs: 25,
-                    batch_size: 100,
-                    learning_rate: 1e-3,
-                    noise_std: 0.008,
+            setup: Setup {
+                autoencoder: PotentialEnergyFit {
+                    n_hidden: 8,
+                    training: AutoencoderTraining {
+                        n_epochs: 25,
+                        batch_size: 100,
+                        learning_rate: 1e-3,
+                        noise_std: 0.008,
+                    },
+                },
+                // As many steps as on a mode of HTRU2, of which there are a third as many rows.
+                integrable: IntegrableEnergyFit {
+                    n_epochs: 12,
+                    ..IntegrableEnergyFit::default()
                 },
             },
             estimators: vec![

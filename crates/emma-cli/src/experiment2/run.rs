@@ -57,7 +57,7 @@ pub(crate) fn run(
         let positives = tensor(&of_class(&clean, train.labels(), 1), device)?;
         let clean = tensor(&clean, device)?;
         let (all_name, positives_name) = (mode.name.clone(), format!("{} positives", mode.name));
-        let setup = &settings.autoencoder;
+        let setup = &settings.setup;
         let look = Look {
             settings,
             seed,

@@ -1,9 +1,9 @@
 //! All that the figures of experiment 2 depend on.
 
-use emma_energy::PotentialEnergyFit;
+use emma_energy::{IntegrableEnergyFit, PotentialEnergyFit};
 use serde::{Deserialize, Serialize};
 
-use crate::experiment::estimators::EstimatorKind;
+use crate::experiment::estimators::{EstimatorKind, Setup};
 use crate::experiment3::settings::DataSettings;
 
 /// Everything that can change a figure. Threads, devices and folders are not among it.
@@ -16,8 +16,7 @@ pub(crate) struct Settings {
     pub(crate) data: DataSettings,
     pub(crate) seeds: Vec<u64>,
     pub(crate) estimators: Vec<EstimatorKind>,
-    /// The thesis's autoencoder, section 6.3.
-    pub(crate) autoencoder: PotentialEnergyFit,
+    pub(crate) setup: Setup,
     /// Standard deviations of the noise that energies are followed over.
     pub(crate) noise_levels: Vec<f64>,
     /// What clean test rows are told from, as `KIND:LEVEL`.
@@ -55,7 +54,11 @@ impl Settings {
             data,
             seeds,
             estimators: EstimatorKind::ALL.to_vec(),
-            autoencoder: PotentialEnergyFit::default(),
+            // The thesis's autoencoder is the default.
+            setup: Setup {
+                autoencoder: PotentialEnergyFit::default(),
+                integrable: IntegrableEnergyFit::default(),
+            },
             noise_levels: (0..=8).map(|step| f64::from(step) / 4.).collect(),
             corruptions: corruptions.map(str::to_owned).to_vec(),
         }
