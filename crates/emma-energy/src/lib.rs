@@ -4,19 +4,22 @@
 //! and what to do about those that lie, are `emma-attention`'s business, which needs no more of this
 //! crate than numbers.
 //!
-//! The tour, in the order of use:
+//! The tour:
 //!
-//! 1. [`SeededVarMap`] holds the parameters: candle's variables, but with first values that a seed
-//!    repeats.
-//! 2. [`DenoisingAutoencoder`] has one hidden layer and tied weights; [`train_autoencoder`] teaches it
+//! 1. [`DenoisingAutoencoder`] has one hidden layer and tied weights; [`train_autoencoder`] teaches it
 //!    to undo small noise on clean rows (eq. 4.1). What it then moves a row by, `r(x) − x`, points to
-//!    where rows are more common.
-//! 3. [`potential_energy()`] is the scalar whose gradient that field is (eq. 4.7): computed per row,
-//!    safe at any magnitude.
-//! 4. [`EnergyEstimator`] is what the rest of EMMA sees of it. Anything that scores rows can stand in
-//!    for [`PotentialEnergy`]; a [`Calibration`] behind it puts energies on another scale.
-//!    [`GaussianMixture`], [`Mahalanobis`] and [`NearestNeighbors`] are fitted without training.
-//! 5. [`lowest_energy`] is the shift of section 5.3 that makes energies positive.
+//!    where rows are more common. [`potential_energy()`] is the scalar whose gradient that field is
+//!    (eq. 4.7): computed per row, safe at any magnitude. [`PotentialEnergyFit`] does it in one call.
+//! 2. [`EnergyEstimator`] is what the rest of EMMA sees of it, and [`FittedEstimator`] what a file needs
+//!    ([`save_estimator`], [`load_estimator`]). Other estimators stand in for [`PotentialEnergy`]:
+//!    [`GaussianMixture`], [`NearestNeighbors`] and [`Mahalanobis`], which need no training;
+//!    [`IntegrableEnergy`], which carries the potential over to deep and convolutional networks;
+//!    reconstruction errors ([`ReconstructionError`], [`MlpReconstructionError`]).
+//! 3. A [`Calibration`] puts energies on a common scale, so that those of different modes compare:
+//!    [`Surprisal`] and [`ConformalPValue`] say how often a clean row has as much.
+//!    [`lowest_energy`] is the shift of section 5.3 that makes the thesis's raw energies positive.
+//! 4. [`SeededVarMap`] holds the parameters that are trained: candle's variables, but with first values
+//!    that a seed repeats. [`tensor_file`] reads files without trusting them.
 //!
 //! ```
 #![doc = include_str!("../examples/find_outliers.rs")]
