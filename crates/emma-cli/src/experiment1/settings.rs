@@ -40,9 +40,11 @@ impl Settings {
                         noise_std: 0.008,
                     },
                 },
-                // As many steps as on a mode of HTRU2, of which there are a third as many rows.
+                // As many steps as on a mode of HTRU2, of which there are a third as many rows. The largest
+                // noise is a third of the circle's radius: blurred by two thirds, the circle has no hole.
                 integrable: IntegrableEnergyFit {
                     n_epochs: 12,
+                    noise_stds: vec![0.04, 0.08, 0.4, 1.],
                     ..IntegrableEnergyFit::default()
                 },
             },

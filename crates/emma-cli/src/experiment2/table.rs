@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::results::{EstimatorResults, Results};
+use super::settings::NOISE;
 use crate::experiment::over_seeds::OverSeeds;
 use crate::text::align;
 
@@ -10,7 +11,7 @@ use crate::text::align;
 pub(crate) fn table(results: &Results) -> String {
     let mut text = String::from(
         "AUC of telling clean test rows from the same rows corrupted, mean over seeds. 0.5 is guessing. Below \
-         each column stands\nthe largest half-width of a 95 % interval in it.\n",
+         each column stand\nhalf-widths of 95 % intervals.\n",
     );
     for mode in &results.data.modes {
         let Some(estimators) = results.modes.get(mode) else {
@@ -47,6 +48,9 @@ pub(crate) fn table(results: &Results) -> String {
         }
         rows.push(row("out of distribution", &|column| {
             Some(column.out_of_distribution_auc.mean)
+        }));
+        rows.push(row(&format!("± of {NOISE}"), &|column| {
+            column.auc.get(NOISE)?.ci95
         }));
         rows.push(row("largest ±", &|column| {
             let all = column.auc.values().chain([&column.out_of_distribution_auc]);
