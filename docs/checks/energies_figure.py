@@ -29,7 +29,7 @@ def main():
     for number, row in enumerate(rows):
         for column, picture in enumerate(row):
             sheet.paste(picture, (column * WIDTH, sum(heights[:number])))
-    sheet.quantize(128).save(target, optimize=True)
+    sheet.save(target, optimize=True)
 
 
 if __name__ == "__main__":
