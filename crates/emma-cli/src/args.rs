@@ -97,6 +97,9 @@ pub(crate) fn seeds(first: u64, n: usize, quick: bool) -> CommandResult<Vec<u64>
 pub(crate) struct Experiment1Args {
     #[command(flatten)]
     pub(crate) run: ExperimentArgs,
+    /// Points of each curve to learn from
+    #[arg(long, value_name = "N", default_value_t = 40_000, value_parser = parse_count, allow_negative_numbers = true)]
+    pub(crate) samples: usize,
     /// Ignored: the experiment draws its own curves
     #[arg(long, value_name = "ANY", hide = true)]
     pub(crate) data: Option<String>,

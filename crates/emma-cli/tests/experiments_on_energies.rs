@@ -6,7 +6,7 @@ mod common;
 use common::Place;
 use serde_json::Value;
 
-const FIRST: &str = "experiment1 --seeds 1 --quiet";
+const FIRST: &str = "experiment1 --seeds 1 --samples 300 --quiet";
 const SECOND: &str = "experiment2 --data candidates.csv --quick --quiet";
 
 fn place_with_table() -> Place {
@@ -47,7 +47,7 @@ fn masked(text: &str) -> String {
 #[test]
 fn the_reconstruction_error_has_a_false_sink_and_the_potential_has_none() {
     let place = Place::new();
-    let output = place.succeed(&format!("{FIRST} --out out"));
+    let output = place.succeed("experiment1 --seeds 1 --quiet --out out");
     insta::assert_snapshot!("experiment1", masked(&output));
     let results = json(&place, "out/results.json");
     let circle = &results["manifolds"]["circle"];
@@ -126,7 +126,7 @@ fn the_same_seed_gives_the_same_results_at_any_number_of_threads() {
 fn a_finished_run_is_reprinted_and_other_settings_are_refused() {
     let place = place_with_table();
     for (command, other) in [
-        (FIRST, "experiment1 --quick"),
+        (FIRST, "experiment1 --quick --samples 300"),
         (SECOND, "experiment2 --data candidates.csv --seeds 3"),
     ] {
         let first = place.succeed(&format!("{command} --out out"));
@@ -174,7 +174,7 @@ fn each_experiment_keeps_to_its_own_folder() {
 #[test]
 fn data_for_experiment_1_are_ignored_with_a_note() {
     let place = Place::new();
-    let output = place.run("experiment1 --seeds 1 --data htru2 --out out");
+    let output = place.run("experiment1 --seeds 1 --samples 300 --data htru2 --out out");
     assert!(output.status.success());
     let note = String::from_utf8(output.stderr).unwrap();
     assert!(

@@ -194,7 +194,7 @@ impl FittedEstimator for MlpReconstructionError {
 ///
 /// # fn main() -> emma_energy::Result<()> {
 /// // Clean rows on a line in the plane.
-/// let rows: Vec<[f32; 2]> = (0..200u8).map(|i| [f32::from(i) / 100. - 1.; 2]).collect();
+/// let rows: Vec<Vec<f32>> = (0..200u8).map(|i| vec![f32::from(i) / 100. - 1.; 2]).collect();
 /// let mut fit = MlpAutoencoderFit {
 ///     hidden: vec![8, 1, 8],
 ///     ..MlpAutoencoderFit::default()

@@ -23,7 +23,7 @@ use crate::transfer::transfer;
 /// use rand::SeedableRng;
 ///
 /// # fn main() -> emma_energy::Result<()> {
-/// let rows: Vec<[f32; 2]> = (0..200u8).map(|i| [f32::from(i) / 100. - 1.; 2]).collect();
+/// let rows: Vec<Vec<f32>> = (0..200u8).map(|i| vec![f32::from(i) / 100. - 1.; 2]).collect();
 /// let mut fit = PotentialEnergyFit::default();
 /// fit.training.noise_std = 0.1;
 /// fit.training.n_epochs = 100;

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Experiment1Args, global: &GlobalArgs) -> CommandResult<
     if args.data.is_some() && !global.quiet {
         files::tell("note: experiment1 draws its own wave and circle; --data changes nothing");
     }
-    let settings = Settings::new(args.run.seeds()?);
+    let settings = Settings::new(args.run.seeds()?, args.samples);
     let folder = folders::results_folder(args.run.out.as_deref(), &settings.experiment);
     let finished: Option<Results> = prepare(&folder, &settings, &OUTPUTS, args.run.fresh, |_| ())?;
     let results = if let Some(finished) = finished {

@@ -22,14 +22,14 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The thesis's setup. Its text does not say how many samples are learned from: with this many, 25
-    /// epochs are 10,000 steps and the losses no longer fall, which the text does say.
-    pub(crate) fn new(seeds: Vec<u64>) -> Self {
+    /// The thesis's setup, but for the number of samples, which its text does not say: with 40,000, 25 epochs
+    /// are 10,000 steps.
+    pub(crate) fn new(seeds: Vec<u64>, n_samples: usize) -> Self {
         Self {
             experiment: "experiment1".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             seeds,
-            n_samples: 40_000,
+            n_samples,
             setup: Setup {
                 autoencoder: PotentialEnergyFit {
                     n_hidden: 8,

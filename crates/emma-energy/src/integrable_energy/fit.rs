@@ -22,9 +22,9 @@ use crate::transfer::transfer;
 ///
 /// # fn main() -> emma_energy::Result<()> {
 /// // Clean rows on a circle. Its middle is far from all of them, but their mean.
-/// let rows: Vec<[f32; 2]> = (0..400u16)
+/// let rows: Vec<Vec<f32>> = (0..400u16)
 ///     .map(|i| f32::from(i) * std::f32::consts::TAU / 400.)
-///     .map(|angle| [angle.cos(), angle.sin()])
+///     .map(|angle| vec![angle.cos(), angle.sin()])
 ///     .collect();
 /// let rng = &mut rand_chacha::ChaCha8Rng::seed_from_u64(1);
 /// let fit = IntegrableEnergyFit::default();
