@@ -33,6 +33,11 @@ impl Estimate {
         Self::between(value, value - half_width, value + half_width)
     }
 
+    /// The number itself.
+    pub(crate) fn value(&self) -> f64 {
+        self.value
+    }
+
     pub(super) fn numbers(&self) -> impl Iterator<Item = f64> + use<> {
         let (low, high) = self.interval.unwrap_or((f64::NAN, f64::NAN));
         [self.value, low, high].into_iter()
