@@ -171,7 +171,7 @@ impl Work<'_> {
             look,
             first,
         };
-        page::write(&evidence, self.folder)
+        pool(self.global, self.device)?.install(|| page::write(&evidence, self.folder))
     }
 
     /// Trains a shard's models; returns how many, and how many all shards have.

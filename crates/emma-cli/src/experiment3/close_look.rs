@@ -78,6 +78,9 @@ pub(crate) struct Learned {
     pub(crate) coupling_exponent: Vec<Vec<Option<f64>>>,
 }
 
+/// One measure of a condition, by mode.
+pub(crate) type ByMode = fn(&ConditionLook) -> &Vec<f64>;
+
 /// One condition; lists are by mode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ConditionLook {

@@ -6,7 +6,7 @@ use emma_data::{
     SplitFractions, Standardization, corrupt, generator, stratified_split,
 };
 use emma_models::Batch;
-use ndarray::{Array2, Axis, Slice};
+use ndarray::{Array2, Axis};
 
 use super::conditions::Condition;
 use super::settings::Settings;
@@ -125,12 +125,12 @@ impl SeedData {
         settings: &Settings,
     ) -> CommandResult<Vec<Tensor>> {
         let step = self.test.n_rows().div_ceil(most.max(1)).max(1);
-        let every = Slice::from(..).step_by(step as isize);
+        let every: Vec<usize> = (0..self.test.n_rows()).step_by(step).collect();
         let rows: Vec<Array2<f32>> = self
             .test
             .standardized
             .iter()
-            .map(|mode| mode.slice_axis(Axis(0), every).to_owned())
+            .map(|mode| mode.select(Axis(0), &every))
             .collect();
         self.faulty(&rows, faults, stream, settings)
     }

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use emma_models::{Metric, ThresholdRule};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::close_look::{Learned, SeedLook};
+use super::close_look::{ByMode, Learned, SeedLook};
 use super::conditions::{BOTH, UNCORRUPTED, short_names};
+use super::figures::attention::shift_conditions;
 use super::figures::{Drawn, Evidence};
 use super::findings::{
     Finding, WeightEffect, against, can_show, p_value, pair, regularizers, robustness, seeds,
@@ -28,9 +30,9 @@ const COVERAGE: f64 = 0.8;
 /// Draws all figures and writes them with the page into the results folder.
 pub(crate) fn write(evidence: &Evidence, folder: &Path) -> CommandResult<()> {
     let drawn = super::figures::figures(evidence)?;
-    for one in &drawn {
-        one.figure.write(folder, one.name)?;
-    }
+    drawn
+        .par_iter()
+        .try_for_each(|one| one.figure.write(folder, one.name))?;
     Page {
         evidence,
         drawn: &drawn,
@@ -68,7 +70,7 @@ impl Page<'_> {
         Ok(report
             .section(self.robustness())
             .section(self.regularizers())
-            .section(self.interpretability())
+            .section(self.interpretability()?)
             .section(self.learned())
             .section(self.chosen())
             .section(self.training())
@@ -151,16 +153,18 @@ impl Page<'_> {
     }
 
     /// The third.
-    fn interpretability(&self) -> Section {
+    fn interpretability(&self) -> CommandResult<Section> {
         let section = Section::new("Is the end-to-end model more interpretable with EMMA?")
             .answer(self.energy_answer());
         let section = section.paragraph(self.shift_answer());
-        let section = self.figure(section, "attention_shift", "");
+        let section = self
+            .figure(section, "attention_shift", "")
+            .table(self.shift()?);
         let section = self.figure(section, "attention_along_noise", "");
         let section = self.figure(section, "attention_surface", "");
         let section = self.figure(section, "energy_over_noise", "");
         let section = self.figure(section, "risk_coverage", "");
-        section.table(self.refusal())
+        Ok(section.table(self.refusal()))
     }
 
     fn energy_answer(&self) -> String {
@@ -224,6 +228,44 @@ impl Page<'_> {
         };
         let sentences: Vec<String> = modes.iter().enumerate().filter_map(sentence).collect();
         sentences.join(" ")
+    }
+
+    /// What the attention shift's figure shows, and masking.
+    fn shift(&self) -> CommandResult<Table> {
+        let modes = &self.results().data.modes;
+        let measures: [(&str, ByMode); 3] = [
+            ("importance", |look| &look.importance),
+            ("attention", |look| &look.attention),
+            ("masked", |look| &look.masked),
+        ];
+        let mut columns = vec![Column::words("noisy mode, noise")];
+        for (title, _) in measures {
+            columns.extend(
+                modes
+                    .iter()
+                    .map(|mode| Column::numbers(format!("{title}, {mode}"))),
+            );
+        }
+        let mut table = Table::new(
+            "Importance, attention, and the share of rows in which a mode is masked, that is gets no attention at \
+             all: mean ± half-width of the 95 % interval.",
+            columns,
+        );
+        for (title, condition) in shift_conditions(modes)? {
+            let mut cells = vec![Cell::from(title)];
+            for (_, measure) in measures {
+                cells.extend((0..modes.len()).map(|mode| {
+                    let of_seed = |seed: &SeedLook| {
+                        let look = seed.conditions.get(&condition)?;
+                        measure(look).get(mode).copied()
+                    };
+                    let all = self.evidence.look.seeds.iter().filter_map(of_seed);
+                    Cell::from(plain(&OverSeeds::of(all.collect())))
+                }));
+            }
+            table = table.row(cells);
+        }
+        Ok(table)
     }
 
     fn refusal(&self) -> Table {

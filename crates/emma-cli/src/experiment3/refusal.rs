@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Steps of the coverage.
+const STEPS: usize = 50;
+
 /// Shares of rows that are kept: 0.02, 0.04, … 1.
 pub(crate) fn coverages() -> impl Iterator<Item = f64> {
-    (1..=50).map(|step| f64::from(step) / 50.)
+    (1..=STEPS).map(|step| step as f64 / STEPS as f64)
 }
 
 /// A judged row.
@@ -35,9 +38,9 @@ impl Refusal {
             f1: Vec::new(),
         };
         let (mut n_kept, mut n_hits, mut n_wrong) = (0, 0, 0);
-        for coverage in coverages() {
-            // Not to be above all rows, nor to be without any.
-            let n = ((coverage * order.len() as f64).round() as usize).clamp(1, order.len().max(1));
+        for step in 1..=STEPS {
+            // To the nearest, and one at least.
+            let n = ((2 * step * order.len() + STEPS) / (2 * STEPS)).max(1);
             while n_kept < n && n_kept < order.len() {
                 let row = rows[order[n_kept]];
                 n_hits += usize::from(row.is_positive && row.is_predicted);
@@ -65,7 +68,7 @@ impl Refusal {
 /// Spearman's rank correlation, tied values sharing their mean rank; none if either does not vary.
 pub(crate) fn rank_correlation(x: &[f64], y: &[f64]) -> Option<f64> {
     let (x, y) = (ranks(x), ranks(y));
-    let mean = (x.len() as f64 + 1.) / 2.;
+    let mean = f64::midpoint(1., x.len() as f64);
     let product = |a: &[f64], b: &[f64]| -> f64 {
         let pairs = a.iter().zip(b);
         pairs.map(|(a, b)| (a - mean) * (b - mean)).sum()
@@ -82,7 +85,7 @@ fn ranks(values: &[f64]) -> Vec<f64> {
             .iter()
             .filter(|other| other.total_cmp(value).is_eq())
             .count();
-        below as f64 + (same as f64 + 1.) / 2.
+        below as f64 + f64::midpoint(1., same as f64)
     };
     values.iter().map(rank).collect()
 }

@@ -1,7 +1,7 @@
 //! Which mode gets EMMA's attention.
 
 use super::{Drawn, Evidence, estimate_if_all, look_of_mode};
-use crate::experiment3::close_look::{CELLS, ConditionLook, DECIBELS};
+use crate::experiment3::close_look::{ByMode, CELLS, DECIBELS};
 use crate::experiment3::conditions::{UNCORRUPTED, noise_name};
 use crate::failure::CommandResult;
 use crate::figures::{
@@ -9,7 +9,7 @@ use crate::figures::{
 };
 
 /// Noise of the attention shift.
-pub(crate) const SHIFT_LEVELS: [f64; 2] = [0.5, 2.];
+const SHIFT_LEVELS: [f64; 2] = [0.5, 2.];
 
 fn attention_axis() -> Axis {
     Axis::dimensionless("attention β").range(0., 1.)
@@ -20,24 +20,29 @@ fn decibel_axis(mode: &str) -> Axis {
     Axis::new(format!("noise-to-signal ratio of {mode}"), "dB").range(from, to)
 }
 
-/// Importance and attention by mode, clean and noisy.
-pub(super) fn shift(evidence: &Evidence) -> CommandResult<Drawn> {
-    let modes = &evidence.results.data.modes;
+/// What attention shifts between, with their titles: clean rows, and noise on each mode.
+pub(crate) fn shift_conditions(modes: &[String]) -> CommandResult<Vec<(String, String)>> {
     let mut conditions = vec![("clean".to_owned(), UNCORRUPTED.to_owned())];
     for mode in modes {
         for level in SHIFT_LEVELS {
             conditions.push((format!("{mode} {level}"), noise_name(mode, level)?));
         }
     }
+    Ok(conditions)
+}
+
+/// Importance and attention by mode, clean and noisy.
+pub(super) fn shift(evidence: &Evidence) -> CommandResult<Drawn> {
+    let modes = &evidence.results.data.modes;
+    let conditions = shift_conditions(modes)?;
     let mut figure = Figure::new(
         "",
-        "Mean importance, mean attention and share of masked rows of each mode: for clean test rows, and \
-         with noise 0.5 and 2 on either mode.",
+        "Mean importance and mean attention of each mode: for clean test rows, and with noise 0.5 and 2 on \
+         either mode.",
     );
-    let measures: [(&str, fn(&ConditionLook) -> &Vec<f64>); 3] = [
+    let measures: [(&str, ByMode); 2] = [
         ("importance α", |look| &look.importance),
         ("attention β", |look| &look.attention),
-        ("rows without attention", |look| &look.masked),
     ];
     for (row, (title, measure)) in measures.into_iter().enumerate() {
         if row > 0 {
@@ -62,9 +67,9 @@ pub(super) fn shift(evidence: &Evidence) -> CommandResult<Drawn> {
     }
     Ok(Drawn {
         name: "attention_shift",
-        figure: figure.size(860., 960.),
-        caption: "Attention shift: importance, attention, and the share of rows in which a mode gets no \
-                  attention at all, by mode; means over test rows, error bars are 95 % intervals over seeds."
+        figure: figure.size(860., 640.),
+        caption: "Attention shift: importance and attention by mode, means over test rows; error bars are 95 % \
+                  intervals over seeds."
             .into(),
     })
 }
@@ -113,6 +118,14 @@ pub(super) fn surface(evidence: &Evidence) -> Option<Drawn> {
         "",
         "Mean attention to each mode over the noise on ip and the noise on dm, one panel a mode.",
     );
+    // One scale for all, of the data: attention may change so little that it would show nothing else.
+    let all = || along.surface.iter().flatten().copied();
+    let lowest = all().fold(f64::INFINITY, f64::min);
+    let highest = all().fold(f64::NEG_INFINITY, f64::max);
+    let (middle, half) = (
+        f64::midpoint(lowest, highest),
+        f64::max(0.025, 0.5 * (highest - lowest)),
+    );
     for (mode, cells) in modes.iter().zip(&along.surface) {
         let grid = Grid {
             x: DECIBELS,
@@ -120,7 +133,8 @@ pub(super) fn surface(evidence: &Evidence) -> Option<Drawn> {
             n_columns: CELLS,
             n_rows: CELLS,
         };
-        let scale = ColorScale::new(attention_axis(), Palette::Sequential);
+        let attention = attention_axis().range(middle - half, middle + half);
+        let scale = ColorScale::new(attention, Palette::Sequential);
         let chart = Chart::new(decibel_axis(first), decibel_axis(second))
             .title(format!("attention to {mode}"))
             .equal_axes()
@@ -131,7 +145,8 @@ pub(super) fn surface(evidence: &Evidence) -> Option<Drawn> {
         name: "attention_surface",
         figure: figure.size(860., 400.),
         caption: format!(
-            "Attention surface: mean attention over noise on both modes, {} test rows of seed {}.",
+            "Attention surface: mean attention over noise on both modes, {} test rows of seed {}; colors cover the \
+             range that it takes.",
             along.rows, evidence.first.seed
         ),
     })

@@ -53,19 +53,27 @@ pub(super) fn over_noise(evidence: &Evidence) -> CommandResult<Drawn> {
     })
 }
 
+type Refused = fn(&SeedLook) -> &Refusal;
+
 /// What is left of the errors when rows are refused.
 pub(super) fn risk_coverage(evidence: &Evidence) -> Drawn {
     let modes = &evidence.results.data.modes;
     let kept = || Axis::dimensionless("coverage: share of rows kept").range(0., 1.);
-    let mut error = Chart::new(
-        kept(),
-        Axis::dimensionless("risk: share of wrong predictions"),
-    );
+    // Where few seeds leave wide bands, the curves are still to be seen.
+    let highest = evidence.look.seeds.iter().flat_map(|seed| {
+        let refusals = [&seed.refused_by_energy, &seed.refused_by_probability];
+        refusals
+            .into_iter()
+            .flat_map(|refusal| refusal.error.iter().copied())
+    });
+    let top = (1.1 * highest.fold(0., f64::max)).clamp(0.01, 1.);
+    let risk = Axis::dimensionless("risk: share of wrong predictions").range(0., top);
+    let mut error = Chart::new(kept(), risk);
     let mut f1 = Chart::new(
         kept(),
         Axis::dimensionless("F_{1} of rows kept").range(0., 1.),
     );
-    let rules: [(&str, usize, fn(&SeedLook) -> &Refusal); 2] = [
+    let rules: [(&str, usize, Refused); 2] = [
         (
             "highest total energy refused",
             look_of(EMMA, modes),

@@ -70,7 +70,7 @@ pub(super) fn regularizers(results: &Results) -> Option<Drawn> {
             mean.map_or(Estimate::exact(f64::NAN), |mean| estimate(&mean))
         };
         let bars = Bars::new(Axis::dimensionless(title), names, f1_axis()).points();
-        figure = figure.panel(bars.series_with_look("", weights.iter().map(value), 0));
+        figure = figure.panel(bars.series("", weights.iter().map(value)));
     }
     Some(Drawn {
         name: "regularizers",

@@ -97,7 +97,7 @@ pub(super) fn coupling(evidence: &Evidence) -> Option<Drawn> {
         )
         .panel(matrix("weight w_{ij}", weight, -1., Palette::Diverging))
         .panel(matrix("exponent γ_{ij}", exponent, 0., Palette::Sequential))
-        .size(860., 340.),
+        .size(860., 215.),
         caption: format!(
             "Learned coupling of seed {}: mode j adds w_{{ij}} e_{{i}}^{{γ}} e_{{j}}^{{1−γ}} to the energy of \
              mode i.",

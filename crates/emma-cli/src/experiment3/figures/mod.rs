@@ -1,6 +1,6 @@
 //! The figures of chapter 6 and of sections 5.4 and 5.5.
 
-mod attention;
+pub(crate) mod attention;
 mod energy;
 mod grid;
 mod learned;

@@ -86,21 +86,19 @@ pub(super) fn over_noise(results: &Results) -> CommandResult<Drawn> {
 }
 
 fn mean_over_conditions(results: &Results) -> Bars {
-    let shown: Vec<_> = models(results).collect();
-    let names = shown.iter().map(|(name, _)| name.as_str());
+    let all = format!("all {}", results.conditions.len());
     let mut bars = Bars::new(
-        Axis::dimensionless("model"),
-        names,
+        Axis::dimensionless("conditions"),
+        [all],
         Axis::dimensionless("F_{1}, mean over conditions"),
     )
     .title("mean over all conditions")
     .points();
-    for (position, (name, model)) in shown.iter().enumerate() {
+    for (name, model) in models(results) {
         let mean = model.mean_over_conditions.get(Metric::F1.name());
-        let gap = Estimate::exact(f64::NAN);
-        let mut values = vec![gap; shown.len()];
-        values[position] = mean.map_or(gap, estimate);
-        bars = bars.series_with_look("", values, look_of(name, &results.data.modes));
+        let mean = mean.map_or(Estimate::exact(f64::NAN), estimate);
+        let look = look_of(&name, &results.data.modes);
+        bars = bars.series_with_look(name, [mean], look);
     }
     let oracle = results.oracle.as_ref();
     if let Some(mean) = oracle.and_then(|oracle| oracle.f1.get(MEAN_OVER_CONDITIONS)) {
@@ -121,7 +119,7 @@ pub(super) fn other_faults(results: &Results) -> Drawn {
         if index > 0 {
             figure = figure.next_row();
         }
-        let titles = FAULTS.map(|fault| fault.replace('_', " ").replace(':', " "));
+        let titles = FAULTS.map(|fault| fault.replace(['_', ':'], " "));
         let fault = Axis::dimensionless(format!("fault of {mode}"));
         let mut bars = Bars::new(fault, titles, f1_axis().range(0., 1.)).title(mode.as_str());
         for (name, model) in models(results) {

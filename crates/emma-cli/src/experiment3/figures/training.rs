@@ -3,13 +3,14 @@
 use super::{Drawn, Evidence, look_of};
 use crate::experiment3::conditions::UNCORRUPTED;
 use crate::figures::{Axis, Chart, ColorScale, Figure, Line, Matrix, Palette};
+use crate::text::thousands;
 
 /// Loss over epochs.
 pub(super) fn losses(evidence: &Evidence) -> Drawn {
     let modes = &evidence.results.data.modes;
     let chart = |title: &str| {
         Chart::new(
-            Axis::new("epoch", "passes over the training rows"),
+            Axis::dimensionless("epoch"),
             Axis::new("loss", "nats").logarithmic(),
         )
         .title(title)
@@ -83,7 +84,7 @@ pub(super) fn confusion(evidence: &Evidence) -> Drawn {
             let names = cells
                 .iter()
                 .zip(classes())
-                .map(|((other, pulsar), class)| format!("{class}, {}", other + pulsar));
+                .map(|((other, pulsar), class)| format!("{class}, {}", thousands(other + pulsar)));
             figure = figure.panel(
                 Matrix::new(
                     (Axis::dimensionless("class"), names),
@@ -98,7 +99,7 @@ pub(super) fn confusion(evidence: &Evidence) -> Drawn {
     }
     Drawn {
         name: "confusion",
-        figure: figure.size(860., 620.),
+        figure: figure.size(860., 430.),
         caption: format!(
             "Confusion matrices of seed {}: shares of the test rows of a class; how many there are stands beside \
              it. Noise of standard deviation {}.",
