@@ -9,6 +9,7 @@ use common::Place;
 use emma_models::statistics::{holm, wilcoxon_signed_rank};
 use emma_models::{ClassificationMetrics, Metric};
 use experiment3::{FILES, SMALL, place_with_table, results, without_timing};
+use scraper::{Html, Selector};
 use serde_json::Value;
 
 /// Digits masked: the last ones may differ between processors.
@@ -95,6 +96,139 @@ fn the_table_and_the_files_are_as_documented() {
         rows.sort_unstable();
         assert_eq!(rows, (0..600).collect::<Vec<_>>());
     }
+}
+
+/// Headings, answers, captions and the number of figures and of rows of tables, digits masked.
+fn structure(page: &str) -> String {
+    let page = Html::parse_document(page);
+    assert!(page.errors.is_empty(), "{:?}", page.errors);
+    let parts = Selector::parse("h1, h2, .banner, .answer, svg, figcaption, caption, tr, .command");
+    let mut lines: Vec<String> = Vec::new();
+    let mut n_rows = 0;
+    for part in page.select(&parts.unwrap()) {
+        let text: Vec<&str> = part.text().flat_map(str::split_whitespace).collect();
+        let name = part.value().name();
+        if name == "tr" {
+            n_rows += 1;
+            continue;
+        }
+        if n_rows > 0 {
+            lines.push(format!("{n_rows} rows"));
+            n_rows = 0;
+        }
+        lines.push(match name {
+            "svg" => "svg".to_owned(),
+            name => masked(&format!("{name}: {}", text.join(" "))),
+        });
+    }
+    lines.push(format!("{n_rows} rows"));
+    lines.join("\n")
+}
+
+/// Names in the first column of the table of figures in `docs/experiment3.md`.
+fn documented_figures() -> Vec<String> {
+    let page = include_str!("../../../docs/experiment3.md");
+    let section = page.split("\n### Figures\n").nth(1).unwrap();
+    let section = section.split("\n#").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.map(|row| row.split('`').next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_report_and_its_figures_are_as_documented() {
+    let place = place_with_table();
+    place.succeed(&format!("{SMALL} --out out"));
+    let page = place.read_text("out/report.html");
+    insta::assert_snapshot!("report", structure(&page));
+    assert!(
+        page.contains(
+            "cargo xtask experiment3 --data &#39;candidates.csv&#39; --seeds 2 --epochs 3<"
+        )
+    );
+    assert!(!page.contains("SIMULATED"));
+
+    let mut expected: Vec<String> = Vec::new();
+    for name in documented_figures() {
+        // The small grid has no regularizers.
+        if name != "regularizers" {
+            expected.extend(["-dark.png", ".png", ".svg"].map(|ending| format!("{name}{ending}")));
+        }
+    }
+    let mut found: Vec<String> = std::fs::read_dir(place.path().join("out/figures"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+/// From what the folder holds, to the same bytes, and without training anything.
+#[test]
+fn a_report_that_was_removed_is_made_again() {
+    let place = place_with_table();
+    place.succeed(&format!("{SMALL} --out out"));
+    let page = place.read("out/report.html");
+    let figure = place.read("out/figures/attention_surface.svg");
+    std::fs::remove_file(place.path().join("out/report.html")).unwrap();
+    std::fs::remove_dir_all(place.path().join("out/figures")).unwrap();
+    std::fs::remove_file(place.path().join("out/models/seed0/with.safetensors")).unwrap();
+    place.succeed(&format!("{SMALL} --out out"));
+    assert!(place.read("out/report.html") == page);
+    assert!(place.read("out/figures/attention_surface.svg") == figure);
+    assert!(!place.exists("out/models/seed0/with.safetensors"));
+}
+
+/// Total energy is lowest for clean rows, and importance and attention are shares.
+#[test]
+fn the_close_look_sees_what_emma_does() {
+    let place = place_with_table();
+    place.succeed(&format!("{SMALL} --out out"));
+    let look: Value = serde_json::from_str(&place.read_text("out/close_look.json")).unwrap();
+    let results = results(&place, "out");
+    for (seed, look) in look["seeds"].as_array().unwrap().iter().enumerate() {
+        assert_eq!(look["seed"], seed);
+        let conditions = look["conditions"].as_object().unwrap();
+        assert_eq!(conditions.len(), 32);
+        let energy = |name: &str| conditions[name]["total_energy"].as_f64().unwrap();
+        for mode in ["ip", "dm", "both"] {
+            assert!(energy(&format!("{mode}:noise:4")) > energy("uncorrupted"));
+        }
+        for (name, condition) in conditions {
+            let of = |what: &str| -> Vec<f64> {
+                serde_json::from_value(condition[what].clone()).unwrap()
+            };
+            // Sums of 32-bit numbers, rounded to nearest.
+            assert!(
+                (of("importance").iter().sum::<f64>() - 1.).abs() < 1e-6,
+                "{name}"
+            );
+            for what in ["attention", "masked"] {
+                assert!(of(what).iter().all(|share| (0. ..=1.).contains(share)));
+            }
+        }
+        // With all rows kept, the errors are those of the results.
+        let outcome = place.read_text(&format!("out/models/seed{seed}/outcome.json"));
+        let outcome: Value = serde_json::from_str(&outcome).unwrap();
+        let (mut wrong, mut rows) = (0, 0);
+        for condition in results["conditions"].as_array().unwrap() {
+            let test = &outcome["models"]["with"]["test"][condition.as_str().unwrap()];
+            let count = |key: &str| test[key].as_u64().unwrap();
+            let errors = count("false_positives") + count("false_negatives");
+            wrong += errors;
+            rows += errors + count("true_positives") + count("true_negatives");
+        }
+        for rule in ["refused_by_energy", "refused_by_probability"] {
+            let error = look[rule]["error"].as_array().unwrap();
+            assert_eq!(error.len(), 50);
+            let all = error[49].as_f64().unwrap();
+            assert!((all - wrong as f64 / rows as f64).abs() < 1e-15, "{rule}");
+        }
+        assert_eq!(look.get("along_noise").is_some(), seed == 0);
+    }
+    let surface = &look["seeds"][0]["along_noise"]["surface"];
+    assert_eq!(surface[1].as_array().unwrap().len(), 100);
 }
 
 #[test]
@@ -565,6 +699,9 @@ fn the_grid_is_chosen_from_by_validation_and_stands_in_the_results() {
             results["seeds"].as_array().unwrap().len()
         );
         assert!(!place.exists(&format!("{folder}/models/seed0/unscored")));
+        let drawn = |name: &str| place.exists(&format!("{folder}/figures/{name}.svg"));
+        assert_eq!(drawn("coldness"), n_candidates > 1);
+        assert_eq!(drawn("regularizers"), n_candidates == 125);
     }
     // The candidate that two grids share is the same model.
     let middle = |folder: &str, number: usize| {

@@ -133,10 +133,10 @@ fn jacobian(function: impl Fn(&Tensor) -> Result<Tensor>, row: &Tensor) -> Vec<V
 fn asymmetry(matrix: &[Vec<f64>]) -> (f64, f64) {
     let mut difference = 0f64;
     let mut largest = 0f64;
-    for i in 0..matrix.len() {
-        for j in 0..i {
-            difference = difference.max((matrix[i][j] - matrix[j][i]).abs());
-            largest = largest.max(matrix[i][j].abs());
+    for (i, row) in matrix.iter().enumerate() {
+        for (entry, mirrored) in row.iter().zip(matrix.iter().map(|row| row[i])).take(i) {
+            difference = difference.max((entry - mirrored).abs());
+            largest = largest.max(entry.abs());
         }
     }
     (difference, largest)
@@ -233,8 +233,7 @@ fn circulation(
     for point in 0..N_POINTS {
         let angle = std::f64::consts::TAU * point as f64 / N_POINTS as f64;
         let (sin, cos) = angle.sin_cos();
-        for feature in 0..n_features {
-            let [center, one, other] = [0, 1, 2].map(|axis| axes[axis][feature]);
+        for ((center, one), other) in axes[0].iter().zip(&axes[1]).zip(&axes[2]) {
             points.push(center + cos * one + sin * other);
             steps.push((cos * other - sin * one) * std::f64::consts::TAU / N_POINTS as f64);
         }

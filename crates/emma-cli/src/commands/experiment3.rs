@@ -11,14 +11,17 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::args::{Experiment3Args, Experiment3Command, GlobalArgs, ShowArgs, seeds};
 use crate::experiment::data::{headline, read_data};
-use crate::experiment::folder::{RESULTS_FILE, prepare};
+use crate::experiment::folder::{RESULTS_FILE, prepare, read_json};
 use crate::experiment::threads::pool;
+use crate::experiment3::close_look::{self, CLOSE_LOOK_FILE, CloseLook};
 use crate::experiment3::data::SeedData;
+use crate::experiment3::figures::Evidence;
+use crate::experiment3::outcome::SeedOutcome;
 use crate::experiment3::results::Results;
 use crate::experiment3::seed::Unit;
 use crate::experiment3::settings::Settings;
 use crate::experiment3::shard::Shard;
-use crate::experiment3::{report, seed};
+use crate::experiment3::{page, report, seed};
 use crate::failure::{CommandResult, Failure};
 use crate::progress::Progress;
 use crate::{files, folders};
@@ -26,8 +29,9 @@ use crate::{files, folders};
 use super::merge;
 
 const MODELS_FOLDER: &str = "models";
+const REPORT_FILE: &str = "report.html";
 /// What a run leaves beside its settings and results.
-pub(crate) const OUTPUTS: &[&str] = &[MODELS_FOLDER];
+pub(crate) const OUTPUTS: &[&str] = &[MODELS_FOLDER, "figures", REPORT_FILE, CLOSE_LOOK_FILE];
 
 pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<()> {
     if let Some(Experiment3Command::Merge(args)) = &args.command {
@@ -69,7 +73,10 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
         ));
     }
     let results = match finished {
-        Some(finished) => finished,
+        Some(finished) => {
+            work.report_again(&finished)?;
+            finished
+        }
         None => work.compute(start)?,
     };
     show(&results, &args.show, &folder)
@@ -92,9 +99,10 @@ pub(crate) fn show(results: &Results, args: &ShowArgs, folder: &Path) -> Command
         return files::print(&text);
     }
     files::print(&format!(
-        "{}\nResults: {}\n",
+        "{}\nResults: {}\nReport: {}\n",
         report::table(results, args.metric),
-        folder.join(RESULTS_FILE).display()
+        folder.join(RESULTS_FILE).display(),
+        folder.join(REPORT_FILE).display()
     ))
 }
 
@@ -118,14 +126,52 @@ impl Work<'_> {
         let (settings, samples) = (self.settings, &self.table.samples);
         let units = seed::units(settings, samples)?;
         let steps = seed::steps(settings, samples, &units) * settings.seeds.len() as u64;
-        let outcomes = self.each_seed(steps, |seed, progress| {
+        let found = self.each_seed(steps, |seed, progress| {
             let folder = seed_folder(self.folder, seed);
-            seed::run(settings, samples, seed, &folder, self.device, progress)
+            let outcome = seed::run(settings, samples, seed, &folder, self.device, progress)?;
+            let look = close_look::look(settings, samples, &outcome, &folder, self.device)?;
+            Ok((outcome, look))
         })?;
+        let (outcomes, seeds): (Vec<_>, Vec<_>) = found.into_iter().unzip();
         let wall = start.elapsed().as_secs_f64();
         let results = Results::new(settings.clone(), &outcomes, wall)?;
+        let look = CloseLook { seeds };
+        files::write_json(&self.folder.join(CLOSE_LOOK_FILE), &look)?;
+        self.report(&results, &look, &outcomes)?;
         files::write_json(&self.folder.join(RESULTS_FILE), &results)?;
         Ok(results)
+    }
+
+    /// Draws the figures and the page of finished results, if they are not there any more.
+    pub(crate) fn report_again(&self, results: &Results) -> CommandResult<()> {
+        let (page, look) = (REPORT_FILE, CLOSE_LOOK_FILE);
+        // Results of versions that had no page lack what it is made of.
+        if self.folder.join(page).is_file() || !self.folder.join(look).is_file() {
+            return Ok(());
+        }
+        let look: CloseLook = read_json(&self.folder.join(look))?;
+        let first = results.seeds.first().map(|&seed| {
+            let folder = seed_folder(self.folder, seed);
+            read_json::<SeedOutcome>(&folder.join(seed::OUTCOME_FILE))
+        });
+        let first: Vec<SeedOutcome> = first.into_iter().collect::<CommandResult<_>>()?;
+        self.report(results, &look, &first)
+    }
+
+    /// Writes figures and page; the first outcome is the first seed's.
+    fn report(
+        &self,
+        results: &Results,
+        look: &CloseLook,
+        outcomes: &[SeedOutcome],
+    ) -> CommandResult<()> {
+        let first = outcomes.first().context("no seed was run")?;
+        let evidence = Evidence {
+            results,
+            look,
+            first,
+        };
+        pool(self.global, self.device)?.install(|| page::write(&evidence, self.folder))
     }
 
     /// Trains a shard's models; returns how many, and how many all shards have.

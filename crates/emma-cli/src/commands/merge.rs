@@ -68,9 +68,16 @@ pub(crate) fn run(args: &MergeArgs, global: &GlobalArgs) -> CommandResult<()> {
         let headline = headline("experiment3", &settings.data, settings.seeds.len());
         let _ = files::print(&headline);
     }
-    let results = if let Some(finished) =
-        prepare(&args.out, settings, OUTPUTS, args.fresh, Settings::upgrade)?
-    {
+    let finished = prepare(&args.out, settings, OUTPUTS, args.fresh, Settings::upgrade)?;
+    let work = Work {
+        table: &table,
+        settings,
+        folder: &args.out,
+        device: &device,
+        global,
+    };
+    let results = if let Some(finished) = finished {
+        work.report_again(&finished)?;
         finished
     } else {
         for ShardFolder { path, shard, .. } in &shards {
@@ -80,13 +87,6 @@ pub(crate) fn run(args: &MergeArgs, global: &GlobalArgs) -> CommandResult<()> {
                 target.take_from(&unscored(path, *seed), &unit.name)?;
             }
         }
-        let work = Work {
-            table: &table,
-            settings,
-            folder: &args.out,
-            device: &device,
-            global,
-        };
         work.compute(start)?
     };
     show(&results, &args.show, &args.out)

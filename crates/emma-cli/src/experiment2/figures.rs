@@ -2,7 +2,7 @@
 
 use super::results::{EstimatorResults, Results};
 use super::settings::Settings;
-use crate::figures::{Axis, Chart, Estimate, Figure, Histogram, Line, Normalization, bin_edges};
+use crate::figures::{Axis, Chart, Estimate, Figure, Histogram, Line, bin_edges};
 
 /// Bins of a histogram.
 const BINS: usize = 50;
@@ -115,9 +115,7 @@ fn histograms(chart: Chart, [first, second]: [(&str, &Vec<f32>); 2]) -> Chart {
         .chain(&second.1)
         .filter(|energy| (start..=end).contains(*energy));
     let edges = bin_edges(within, BINS);
-    let histogram = |(label, values): &(&str, Vec<f64>)| {
-        Histogram::new(*label, values, &edges, Normalization::Density)
-    };
+    let histogram = |(label, values): &(&str, Vec<f64>)| Histogram::new(*label, values, &edges);
     chart
         .histogram(histogram(&first))
         .histogram(histogram(&second))

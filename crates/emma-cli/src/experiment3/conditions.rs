@@ -14,7 +14,7 @@ pub(crate) const BOTH: &str = "both";
 pub(crate) const NOISE_LEVELS: [f64; 7] = [0.25, 0.5, 1., 1.5, 2., 3., 4.];
 
 /// The other faults, one mode at a time.
-const FAULTS: [&str; 5] = ["missing", "offset:2", "drop:0.5", "student_t:0.5", "swap"];
+pub(crate) const FAULTS: [&str; 5] = ["missing", "offset:2", "drop:0.5", "student_t:0.5", "swap"];
 
 /// A condition: what happens to every test row, after standardization.
 #[derive(Debug, Clone, PartialEq)]

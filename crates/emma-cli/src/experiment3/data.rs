@@ -2,11 +2,11 @@
 
 use candle_core::{Device, Tensor};
 use emma_data::{
-    CorruptedModes, Corruption, CorruptionRecord, NoiseStd, Samples, Split, SplitFractions,
-    Standardization, corrupt, generator, stratified_split,
+    CorruptedModes, Corruption, CorruptionRecord, ModeCorruption, NoiseStd, Samples, Split,
+    SplitFractions, Standardization, corrupt, generator, stratified_split,
 };
 use emma_models::Batch;
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 
 use super::conditions::Condition;
 use super::settings::Settings;
@@ -110,14 +110,43 @@ impl SeedData {
         condition: &Condition,
         settings: &Settings,
     ) -> CommandResult<Vec<Tensor>> {
-        let mut rng = generator(self.seed, &condition.stream(settings.noise_std));
+        let stream = condition.stream(settings.noise_std);
+        let rows = &self.test.standardized;
+        self.faulty(rows, &condition.corruptions, &stream, settings)
+    }
+
+    /// At most so many standardized test rows, evenly spread over all of them, with faults drawn from a
+    /// stream: one tensor a mode.
+    pub(crate) fn some_test_rows(
+        &self,
+        most: usize,
+        faults: &[ModeCorruption],
+        stream: &str,
+        settings: &Settings,
+    ) -> CommandResult<Vec<Tensor>> {
+        let step = self.test.n_rows().div_ceil(most.max(1)).max(1);
+        let every: Vec<usize> = (0..self.test.n_rows()).step_by(step).collect();
+        let rows: Vec<Array2<f32>> = self
+            .test
+            .standardized
+            .iter()
+            .map(|mode| mode.select(Axis(0), &every))
+            .collect();
+        self.faulty(&rows, faults, stream, settings)
+    }
+
+    fn faulty(
+        &self,
+        rows: &[Array2<f32>],
+        faults: &[ModeCorruption],
+        stream: &str,
+        settings: &Settings,
+    ) -> CommandResult<Vec<Tensor>> {
+        let mut rng = generator(self.seed, stream);
         let modes = &settings.data.modes;
-        let corrupted = CorruptedModes::of(&self.test.standardized)?.then_each(
-            modes,
-            &CorruptionRecord::all(self.test.n_rows(), modes.len())?,
-            &condition.corruptions,
-            &mut rng,
-        )?;
+        let n_rows = rows.first().map_or(0, Array2::nrows);
+        let all = CorruptionRecord::all(n_rows, modes.len())?;
+        let corrupted = CorruptedModes::of(rows)?.then_each(modes, &all, faults, &mut rng)?;
         let (mut values, missing) = corrupted.into_masked();
         for ((row, mode_index), &missing) in missing.indexed_iter() {
             if missing {

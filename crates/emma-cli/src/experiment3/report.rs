@@ -196,7 +196,7 @@ fn conditions(results: &Results) -> Vec<String> {
 }
 
 /// Single modes first, EMMA last.
-fn models(results: &Results) -> impl Iterator<Item = (String, &ModelResults)> {
+pub(super) fn models(results: &Results) -> impl Iterator<Item = (String, &ModelResults)> {
     let single_modes = results.data.modes.iter().map(|mode| format!("{mode}_only"));
     let others = ["base", "without", "alternative", "with"];
     let names = single_modes.chain(others.map(str::to_owned));
@@ -229,13 +229,17 @@ fn row<'a>(
 }
 
 /// Mean and interval. Brier scores and calibration errors are small: they get a digit more.
-fn format_score(score: &OverSeeds, metric: Metric) -> String {
+pub(super) fn format_score(score: &OverSeeds, metric: Metric) -> String {
     let digits = digits(metric);
     format!("{:.digits$}{}", score.mean, half_width(score, digits))
 }
 
 /// Mean and interval of a difference, with a star if these seeds show it.
-fn format_difference(difference: &PairedDifference, metric: Metric, condition: &str) -> String {
+pub(super) fn format_difference(
+    difference: &PairedDifference,
+    metric: Metric,
+    condition: &str,
+) -> String {
     let Some(figure) = difference.figure(metric, condition) else {
         return String::new();
     };

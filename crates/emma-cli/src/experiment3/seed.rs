@@ -27,7 +27,7 @@ use crate::files;
 use crate::progress::Progress;
 
 /// File of a finished seed, written after everything else in its folder.
-const OUTCOME_FILE: &str = "outcome.json";
+pub(crate) const OUTCOME_FILE: &str = "outcome.json";
 const SPLIT_FILE: &str = "split.json";
 
 /// First values tried until a model learns anything.
@@ -165,7 +165,8 @@ fn finished(
     (complete && outcome.seed == seed && folder.join(SPLIT_FILE).is_file()).then_some(outcome)
 }
 
-fn model_file(name: &str) -> String {
+/// The file of a model in a seed's folder.
+pub(crate) fn model_file(name: &str) -> String {
     format!("{name}.safetensors")
 }
 

@@ -33,6 +33,11 @@ impl Estimate {
         Self::between(value, value - half_width, value + half_width)
     }
 
+    /// The number itself.
+    pub(crate) fn value(&self) -> f64 {
+        self.value
+    }
+
     pub(super) fn numbers(&self) -> impl Iterator<Item = f64> + use<> {
         let (low, high) = self.interval.unwrap_or((f64::NAN, f64::NAN));
         [self.value, low, high].into_iter()
@@ -113,7 +118,6 @@ impl Line {
 pub(crate) struct Scatter {
     pub(super) label: String,
     pub(super) points: Vec<(f64, f64)>,
-    pub(super) look: Option<usize>,
 }
 
 impl Scatter {
@@ -125,14 +129,7 @@ impl Scatter {
         Self {
             label: label.into(),
             points: points.into_iter().collect(),
-            look: None,
         }
-    }
-
-    /// As [`Line::look`].
-    pub(crate) fn look(mut self, number: usize) -> Self {
-        self.look = Some(number);
-        self
     }
 }
 
@@ -153,21 +150,6 @@ impl Arrows {
             length,
             arrows: arrows.into_iter().collect(),
         }
-    }
-
-    /// Arrows of a function's `(dx, dy)` on the middles of a grid's cells.
-    pub(crate) fn from_function(
-        length: Axis,
-        grid: Grid,
-        field: impl Fn(f64, f64) -> (f64, f64),
-    ) -> Self {
-        Self::new(
-            length,
-            grid.middles().map(|(x, y)| {
-                let (dx, dy) = field(x, y);
-                [x, y, dx, dy]
-            }),
-        )
     }
 }
 
@@ -216,48 +198,23 @@ impl HeatMap {
             scale,
         }
     }
-
-    /// A function's values at the middles of a grid's cells.
-    pub(crate) fn from_function(
-        grid: Grid,
-        scale: ColorScale,
-        function: impl Fn(f64, f64) -> f64,
-    ) -> Self {
-        let values = grid.middles().map(|(x, y)| function(x, y)).collect();
-        Self::new(grid, values, scale)
-    }
 }
 
-/// What the bars of a histogram show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Normalization {
-    /// How many samples fall into a bin.
-    Counts,
-    /// Counts divided by all counted samples and by the bin's width: areas sum to 1, so that classes of
-    /// different sizes compare.
-    Density,
-}
-
-/// A histogram. Several in one chart lie upon each other.
+/// A histogram of densities: counts divided by all counted samples and by the bin's width. Areas sum to 1, so
+/// that classes of different sizes compare. Several in one chart lie upon each other.
 #[derive(Clone, Debug)]
 pub(crate) struct Histogram {
     pub(super) label: String,
     /// Ascending, one more than heights.
     pub(super) edges: Vec<f64>,
     pub(super) heights: Vec<f64>,
-    pub(super) look: Option<usize>,
 }
 
 impl Histogram {
     /// Counts samples in bins, given by their ascending edges (see [`bin_edges`]). A sample on an edge
     /// falls into the upper bin, on the last edge into the last bin; NaN and samples beyond the edges are
     /// not counted.
-    pub(crate) fn new(
-        label: impl Into<String>,
-        samples: &[f64],
-        edges: &[f64],
-        normalization: Normalization,
-    ) -> Self {
+    pub(crate) fn new(label: impl Into<String>, samples: &[f64], edges: &[f64]) -> Self {
         let n_bins = edges.len().saturating_sub(1);
         let mut counts = vec![0_usize; n_bins];
         for sample in samples {
@@ -269,26 +226,14 @@ impl Histogram {
             }
         }
         let n_counted: usize = counts.iter().sum();
+        let bins = counts.iter().zip(edges.windows(2));
         let heights =
-            counts
-                .iter()
-                .zip(edges.windows(2))
-                .map(|(&count, bin)| match normalization {
-                    Normalization::Counts => count as f64,
-                    Normalization::Density => count as f64 / (n_counted as f64 * (bin[1] - bin[0])),
-                });
+            bins.map(|(&count, bin)| count as f64 / (n_counted as f64 * (bin[1] - bin[0])));
         Self {
             label: label.into(),
             edges: edges.to_vec(),
             heights: heights.collect(),
-            look: None,
         }
-    }
-
-    /// As [`Line::look`].
-    pub(crate) fn look(mut self, number: usize) -> Self {
-        self.look = Some(number);
-        self
     }
 }
 

@@ -22,9 +22,6 @@ pub(super) fn rule() -> String {
 /// size of a font is this distance. It stands in the font's table `hhea`.
 pub(super) const LINE: f64 = (1854. + 434.) / 2048.;
 
-/// Height of capital letters in shares of the size.
-pub(super) const CAPITAL: f64 = 0.72;
-
 /// Makes the font known to plotters, once.
 pub(super) fn register() {
     static REGISTERED: Once = Once::new();

@@ -42,7 +42,7 @@ use anyhow::Context as _;
 pub(crate) use axis::Axis;
 pub(crate) use bars::Bars;
 pub(crate) use chart::{
-    Arrows, Chart, Estimate, Grid, HeatMap, Histogram, Line, Normalization, Scatter, bin_edges,
+    Arrows, Chart, Estimate, Grid, HeatMap, Histogram, Line, Scatter, bin_edges,
 };
 pub(crate) use color_map::{ColorScale, Palette};
 pub(crate) use error::FigureError;

@@ -223,11 +223,13 @@ impl Attention {
     }
 }
 
-fn numbers(tensor: &Tensor) -> CommandResult<Vec<f64>> {
+/// All numbers of a tensor in order.
+pub(crate) fn numbers(tensor: &Tensor) -> CommandResult<Vec<f64>> {
     Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
 }
 
-fn off_diagonal(matrix: &Tensor) -> CommandResult<Vec<Vec<Option<f64>>>> {
+/// A square matrix whose diagonal means nothing.
+pub(crate) fn off_diagonal(matrix: &Tensor) -> CommandResult<Vec<Vec<Option<f64>>>> {
     let n_modes = matrix.dim(0)?;
     let numbers = numbers(matrix)?;
     let row = |i: usize| (0..n_modes).map(move |j| (i != j).then_some(i * n_modes + j));

@@ -104,8 +104,7 @@ impl Chart {
             let asked = match layer {
                 Layer::HeatMap(_) | Layer::Arrows(_) => return (layer, Look(0)),
                 Layer::Line(line) => line.look,
-                Layer::Scatter(scatter) => scatter.look,
-                Layer::Histogram(histogram) => histogram.look,
+                Layer::Scatter(_) | Layer::Histogram(_) => None,
             };
             let number = asked.unwrap_or(next);
             next = number + 1;

@@ -141,6 +141,21 @@ fn scatter() -> Figure {
     .panel(many)
 }
 
+/// A function's values at the middles of a grid's cells.
+fn heat_map(grid: Grid, scale: ColorScale, function: impl Fn(f64, f64) -> f64) -> HeatMap {
+    let values = grid.middles().map(|(x, y)| function(x, y)).collect();
+    HeatMap::new(grid, values, scale)
+}
+
+/// Arrows of a function's `(dx, dy)` at the middles of a grid's cells.
+fn arrows(length: Axis, grid: Grid, field: impl Fn(f64, f64) -> (f64, f64)) -> Arrows {
+    let arrow = |(x, y): (f64, f64)| {
+        let (dx, dy) = field(x, y);
+        [x, y, dx, dy]
+    };
+    Arrows::new(length, grid.middles().map(arrow))
+}
+
 fn fields() -> Figure {
     let plane = |n: usize| Grid {
         x: (-2., 2.),
@@ -164,12 +179,8 @@ fn fields() -> Figure {
     let energy = ColorScale::new(Axis::new("potential energy", "nat"), Palette::Sequential);
     let sequential = Chart::new(x, y)
         .title("potential and its slope")
-        .heat_map(HeatMap::from_function(plane(20), energy, potential))
-        .arrows(Arrows::from_function(
-            Axis::new("−∇Ψ", "nat/m"),
-            plane(5),
-            force,
-        ))
+        .heat_map(heat_map(plane(20), energy, potential))
+        .arrows(arrows(Axis::new("−∇Ψ", "nat/m"), plane(5), force))
         .equal_axes();
     let (x, y) = axes();
     let difference = ColorScale::new(
@@ -185,7 +196,7 @@ fn fields() -> Figure {
     };
     let diverging = Chart::new(x, y)
         .title("difference, with a gap")
-        .heat_map(HeatMap::from_function(plane(20), difference, gap))
+        .heat_map(heat_map(plane(20), difference, gap))
         .equal_axes();
     let (x, y) = axes();
     let ring = (0..300).map(|index| {
@@ -195,17 +206,13 @@ fn fields() -> Figure {
     });
     let over_points = Chart::new(x, y)
         .title("steps over rows")
-        .scatter(Scatter::new("rows", ring).look(3))
-        .arrows(Arrows::from_function(
-            Axis::new("step", "m"),
-            plane(4),
-            force,
-        ))
+        .scatter(Scatter::new("rows", ring))
+        .arrows(arrows(Axis::new("step", "m"), plane(4), force))
         .equal_axes();
     let (x, y) = axes();
     let cut = Chart::new(x.range(-0.5, 0.7), y.range(0.3, 1.6))
         .title("a corner of the map, ten cells a meter")
-        .heat_map(HeatMap::from_function(
+        .heat_map(heat_map(
             plane(10),
             ColorScale::new(
                 Axis::new("potential energy", "nat").range(0., 0.3),
@@ -237,13 +244,8 @@ fn histograms() -> Figure {
         Axis::new("potential energy", "nat"),
         Axis::new("density", "1/nat"),
     )
-    .histogram(Histogram::new("clean", &classes[0], &edges, Normalization::Density).look(0))
-    .histogram(Histogram::new(
-        "corrupted",
-        &classes[1],
-        &edges,
-        Normalization::Density,
-    ))
+    .histogram(Histogram::new("clean", &classes[0], &edges))
+    .histogram(Histogram::new("corrupted", &classes[1], &edges))
     .vertical_line(1.6, "threshold");
     let bell = |middle: f64, size: f64| {
         (-50..=80).map(move |step| {
