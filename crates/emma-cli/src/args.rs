@@ -66,7 +66,7 @@ pub(crate) struct ExperimentArgs {
     /// Two seeds only
     #[arg(long, conflicts_with = "seeds")]
     quick: bool,
-    /// Results folder [default: results/<experiment>/ in the workspace]
+    /// Results folder [default: one of the experiment's name in results/ in the workspace]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Delete an existing results folder's results and start anew
