@@ -47,7 +47,7 @@ impl Finding {
         match self {
             Self::Higher => "better",
             Self::Lower => "worse",
-            Self::NotShown => "not shown",
+            Self::NotShown => "open",
         }
     }
 }
@@ -69,17 +69,23 @@ pub(super) fn can_show(n_seeds: usize, n_comparisons: usize) -> bool {
     smallest * (n_comparisons as f64) < LEVEL
 }
 
-/// "+0.010 (95 % interval +0.004 to +0.016)".
+/// "+0.010 (95 % interval −0.004 to +0.024)".
 pub(super) fn with_interval(figure: &OverSeeds) -> String {
-    match figure.ci95 {
+    let text = match figure.ci95 {
         Some(half) => format!(
             "{:+.3} (95 % interval {:+.3} to {:+.3})",
             figure.mean,
             figure.mean - half,
             figure.mean + half
         ),
-        None => format!("{:+.3} (one seed, no interval)", figure.mean),
-    }
+        None => format!("{:+.3} (one seed and no interval)", figure.mean),
+    };
+    true_minus(&text)
+}
+
+/// A text of numbers with the sign that is as wide as a plus.
+pub(super) fn true_minus(text: &str) -> String {
+    text.replace('-', "−")
 }
 
 /// Does EMMA increase the robustness compared to data augmentation?
@@ -436,7 +442,7 @@ mod tests {
         }
         let sentence = regularizers(&found, 10);
         assert!(
-            sentence.starts_with("In part: ") && sentence.contains("λ_{c} = 0.1 (-0.100"),
+            sentence.starts_with("In part: ") && sentence.contains("λ_{c} = 0.1 (−0.100"),
             "{sentence}"
         );
         let nothing = weight_effects(&grid, &candidates(|_, _, seed| 0.1 * seed as f64));

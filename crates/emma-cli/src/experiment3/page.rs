@@ -11,7 +11,7 @@ use super::figures::attention::shift_conditions;
 use super::figures::{Drawn, Evidence};
 use super::findings::{
     Finding, WeightEffect, against, can_show, p_value, pair, regularizers, robustness, seeds,
-    weight_effects, wins_and_losses, with_interval,
+    true_minus, weight_effects, wins_and_losses, with_interval,
 };
 use super::grid::GridName;
 use super::published::PUBLISHED;
@@ -120,7 +120,8 @@ impl Page<'_> {
         section = section.table(generalization(results));
         section = self.figure(section, "robustness_other_faults", OLD);
         section
-            .table(areas(results))
+            .table(areas(results, false))
+            .table(areas(results, true))
             .table(by_condition(results))
             .note(
                 "`without` is data augmentation: the network alone, trained on the same corrupted rows. `base` \
@@ -157,6 +158,7 @@ impl Page<'_> {
         let section = Section::new("Is the end-to-end model more interpretable with EMMA?")
             .answer(self.energy_answer());
         let section = section.paragraph(self.shift_answer());
+        let section = section.paragraph(self.refusal_answer());
         let section = self
             .figure(section, "attention_shift", "")
             .table(self.shift()?);
@@ -182,11 +184,11 @@ impl Page<'_> {
         let interval = with_interval(&correlation);
         match against(&correlation, 0.) {
             Finding::Lower => format!(
-                "In this respect: the higher the mean total energy of rows, the lower is F_{{1}} on them; over \
+                "Yes, as far as energy tells noise: the higher the mean total energy of rows, the lower is F_{{1}} on them; over \
                  noise Spearman's rank correlation is {interval}."
             ),
             Finding::Higher => format!(
-                "Not in this respect: F_{{1}} rises with the mean total energy; over noise Spearman's rank \
+                "No: F_{{1}} rises with the mean total energy; over noise Spearman's rank \
                  correlation is {interval}."
             ),
             Finding::NotShown => format!(
@@ -230,15 +232,35 @@ impl Page<'_> {
         sentences.join(" ")
     }
 
+    /// Whether refusing by energy leaves fewer errors than refusing by probability.
+    fn refusal_answer(&self) -> String {
+        let seeds = self.evidence.look.seeds.iter();
+        let change = seeds.filter_map(|seed| {
+            let energy = seed.refused_by_energy.error_at(COVERAGE)?;
+            Some(energy - seed.refused_by_probability.error_at(COVERAGE)?)
+        });
+        let change = OverSeeds::of(change.collect());
+        let what = match against(&change, 0.) {
+            Finding::Higher => "leaves more errors than",
+            Finding::Lower => "leaves fewer errors than",
+            Finding::NotShown => "is not shown to differ from",
+        };
+        format!(
+            "Refusing the {:.0} % of rows of the highest total energy {what} refusing those whose probability is \
+             nearest to the threshold, which needs no energies: risk {}.",
+            100. * (1. - COVERAGE),
+            with_interval(&change)
+        )
+    }
+
     /// What the attention shift's figure shows, and masking.
     fn shift(&self) -> CommandResult<Table> {
         let modes = &self.results().data.modes;
-        let measures: [(&str, ByMode); 3] = [
-            ("importance", |look| &look.importance),
+        let measures: [(&str, ByMode); 2] = [
             ("attention", |look| &look.attention),
             ("masked", |look| &look.masked),
         ];
-        let mut columns = vec![Column::words("noisy mode, noise")];
+        let mut columns = vec![Column::words("noise")];
         for (title, _) in measures {
             columns.extend(
                 modes
@@ -247,8 +269,8 @@ impl Page<'_> {
             );
         }
         let mut table = Table::new(
-            "Importance, attention, and the share of rows in which a mode is masked, that is gets no attention at \
-             all: mean ± half-width of the 95 % interval.",
+            "Attention, and the share of rows in which a mode is masked, that is gets no attention at all: mean ± \
+             half-width of the 95 % interval.",
             columns,
         );
         for (title, condition) in shift_conditions(modes)? {
@@ -418,6 +440,7 @@ impl Page<'_> {
             .table(claims)
             .table(beside_published(results)?)
             .table(gains_beside_published(results)?)
+            .table(rerun())
             .note(
                 "The published program has faults, `docs/errata.md` lists them: the potential of a row depends on \
                  its batch, half of the clean rows are corrupted, models are ranked on test rows. Run again by \
@@ -496,7 +519,7 @@ fn difference(results: &Results, model: &str, baseline: &str, condition: &str) -
         return Cell::from("–");
     };
     let text = format_difference(pair, Metric::F1, condition);
-    let cell = Cell::from(text.trim_end_matches(['*', ' ']));
+    let cell = Cell::from(true_minus(text.trim_end_matches(['*', ' '])));
     if pair.is_shown(Metric::F1, condition) {
         cell.significant()
     } else {
@@ -504,35 +527,38 @@ fn difference(results: &Results, model: &str, baseline: &str, condition: &str) -
     }
 }
 
-/// Relative and effective robustness.
-fn areas(results: &Results) -> Table {
+/// Relative or effective robustness.
+fn areas(results: &Results, is_effective: bool) -> Table {
     let modes = &results.data.modes;
     let places: Vec<&str> = modes.iter().map(String::as_str).chain([BOTH]).collect();
     let mut columns = vec![Column::words("model")];
-    for kind in ["relative", "effective"] {
-        columns.extend(
-            places
-                .iter()
-                .map(|place| Column::numbers(format!("{kind}, {place}"))),
-        );
-    }
-    let mut table = Table::new(
-        "Robustness to noise from 0 to 4. Relative: mean F_{1} over that range as a share of uncorrupted F_{1}. \
-         Effective: mean F_{1} beyond what uncorrupted F_{1} predicts from `base`.",
-        columns,
+    columns.extend(
+        places
+            .iter()
+            .map(|place| Column::numbers(format!("noise on {place}"))),
     );
+    let caption = if is_effective {
+        "Effective robustness: mean F_{1} over noise from 0 to 4 beyond what uncorrupted F_{1} predicts from \
+         `base`."
+    } else {
+        "Relative robustness: mean F_{1} over noise from 0 to 4, as a share of uncorrupted F_{1}."
+    };
+    let mut table = Table::new(caption, columns);
     for (name, model) in models(results) {
         let Some(found) = &model.robustness else {
             continue;
         };
+        let figures = if is_effective {
+            &found.effective
+        } else {
+            &found.relative
+        };
         let mut cells = vec![Cell::from(format!("`{name}`"))];
-        for (figures, is_signed) in [(&found.relative, false), (&found.effective, true)] {
-            cells.extend(places.iter().map(|place| match figures.get(*place) {
-                Some(figure) if is_signed => Cell::from(signed(figure)),
-                Some(figure) => Cell::from(plain(figure)),
-                None => Cell::from("–"),
-            }));
-        }
+        cells.extend(places.iter().map(|place| match figures.get(*place) {
+            Some(figure) if is_effective => Cell::from(signed(figure)),
+            Some(figure) => Cell::from(plain(figure)),
+            None => Cell::from("–"),
+        }));
         table = table.row(cells);
     }
     table
@@ -543,10 +569,10 @@ fn by_condition(results: &Results) -> Table {
     let baselines = ["without", "alternative", "base"];
     let mut columns = vec![Column::words("condition"), Column::numbers("with")];
     columns.extend(baselines.map(|baseline| Column::numbers(format!("less {baseline}"))));
-    columns.extend(["adjusted p, without", "verdict, without"].map(Column::words));
+    columns.extend([Column::numbers("adjusted p"), Column::words("verdict")]);
     let mut table = Table::new(
-        "F_{1} of EMMA in every condition, and less that of the others, paired by seed; the adjusted p and the \
-         verdict against data augmentation.",
+        "F_{1} of EMMA in every condition, and less that of the others, paired by seed; adjusted p and verdict are \
+         those against `without`, data augmentation. Open: these seeds show no difference.",
         columns,
     )
     .meanings("", STAR);
@@ -607,7 +633,8 @@ fn choices(grid: &[CandidateResults]) -> Table {
     for candidate in grid.iter().filter(|one| !one.chosen_by.is_empty()) {
         let value = |name: &str| {
             let value = candidate.hyperparameters.get(name);
-            Cell::from(value.map_or_else(|| "–".into(), ToString::to_string))
+            let value = value.and_then(serde_json::Value::as_f64);
+            Cell::from(value.map_or_else(|| "–".into(), |value| value.to_string()))
         };
         let chosen: Vec<String> = candidate.chosen_by.iter().map(u64::to_string).collect();
         table = table.row([
@@ -624,13 +651,14 @@ fn choices(grid: &[CandidateResults]) -> Table {
 fn rules(results: &Results) -> Table {
     let columns = [
         Column::words("model"),
-        Column::numbers("uncorrupted, best F_{1}"),
-        Column::numbers("uncorrupted, ROC corner"),
-        Column::numbers("all conditions, best F_{1}"),
-        Column::numbers("all conditions, ROC corner"),
+        Column::numbers("clean, best F_{1}"),
+        Column::numbers("clean, corner"),
+        Column::numbers("all, best F_{1}"),
+        Column::numbers("all, corner"),
     ];
     let mut table = Table::new(
-        "F_{1} of the same models with thresholds of either rule, mean ± half-width of the 95 % interval.",
+        "F_{1} of the same models with the threshold of best validation F_{1} and with that nearest to the corner of the \
+         ROC curve: uncorrupted, and mean over all conditions; ± half-width of the 95 % interval.",
         columns,
     );
     for (name, model) in models(results) {
@@ -649,16 +677,38 @@ fn rules(results: &Results) -> Table {
     table
 }
 
+/// Of the tables beside the published one.
+const PUBLISHED_COLUMNS: [&str; 6] = [
+    "clean, thesis",
+    "here",
+    "ip noisy, thesis",
+    "here",
+    "dm noisy, thesis",
+    "here",
+];
+
+fn rerun() -> Table {
+    let columns = ["uncorrupted", "ip noisy", "dm noisy"].map(Column::numbers);
+    let mut table = Table::new(
+        "F_{1} that the published program reaches when it is run again, mean over seeds (range over its best \
+         models, of EMMA).",
+        std::iter::once(Column::words("model")).chain(columns),
+    );
+    for published in &PUBLISHED {
+        if let Some(found) = published.rerun {
+            let name = Cell::from(format!("`{}`", published.model));
+            table = table.row(std::iter::once(name).chain(found.map(Cell::from)));
+        }
+    }
+    table
+}
+
 fn beside_published(results: &Results) -> CommandResult<Table> {
     let mut columns = vec![Column::words("model")];
-    for condition in ["uncorrupted", "ip noisy", "dm noisy"] {
-        columns.push(Column::numbers(format!("{condition}, published")));
-        columns.push(Column::numbers(format!("{condition}, here")));
-    }
-    columns.push(Column::words("published program, run again"));
+    columns.extend(PUBLISHED_COLUMNS.map(Column::numbers));
     let caption = format!(
-        "F_{{1}} as published and here, mean ± half-width of the 95 % interval; noise {}. Last column: \
-         uncorrupted / ip noisy / dm noisy, means over seeds of the published program.",
+        "F_{{1}} as published, and here with the half-width of the 95 % interval: uncorrupted, and with noise {} on \
+         either mode.",
         results.settings.noise_std
     );
     let mut table = Table::new(caption, columns);
@@ -680,7 +730,6 @@ fn beside_published(results: &Results) -> CommandResult<Table> {
         }
         // A row has its cells whatever the modes are.
         cells.resize(7, Cell::from("–"));
-        cells.push(Cell::from(published.rerun.unwrap_or("–")));
         table = table.row(cells);
     }
     Ok(table)
@@ -688,10 +737,7 @@ fn beside_published(results: &Results) -> CommandResult<Table> {
 
 fn gains_beside_published(results: &Results) -> CommandResult<Table> {
     let mut columns = vec![Column::words("EMMA less")];
-    for condition in ["uncorrupted", "ip noisy", "dm noisy"] {
-        columns.push(Column::numbers(format!("{condition}, published")));
-        columns.push(Column::numbers(format!("{condition}, here")));
-    }
+    columns.extend(PUBLISHED_COLUMNS.map(Column::numbers));
     let mut table = Table::new(
         "What EMMA gains in F_{1}, as published and here: mean ± half-width of the 95 % interval, paired by seed.",
         columns,
@@ -705,14 +751,18 @@ fn gains_beside_published(results: &Results) -> CommandResult<Table> {
         };
         let mut cells = vec![
             Cell::from(format!("`{baseline}`")),
-            Cell::from(format!("{:+.3}", with.uncorrupted - other.uncorrupted)),
+            Cell::from(true_minus(&format!(
+                "{:+.3}",
+                with.uncorrupted - other.uncorrupted
+            ))),
             difference(results, "with", baseline, UNCORRUPTED),
         ];
         for ((with, other), (short, _)) in with.noisy.iter().zip(other.noisy).zip(&noisy) {
             let claimed = with.zip(other).map(|(with, other)| with - other);
-            cells.push(Cell::from(
-                claimed.map_or_else(|| "–".into(), |gain| format!("{gain:+.3}")),
-            ));
+            cells.push(Cell::from(claimed.map_or_else(
+                || "–".into(),
+                |gain| true_minus(&format!("{gain:+.3}")),
+            )));
             cells.push(difference(results, "with", baseline, short));
         }
         cells.resize(7, Cell::from("–"));
@@ -726,10 +776,10 @@ fn plain(figure: &OverSeeds) -> String {
 }
 
 fn signed(figure: &OverSeeds) -> String {
-    match figure.ci95 {
+    true_minus(&match figure.ci95 {
         Some(half_width) => format!("{:+.3} ± {half_width:.3}", figure.mean),
         None => format!("{:+.3}", figure.mean),
-    }
+    })
 }
 
 fn rule_name(rule: ThresholdRule) -> &'static str {

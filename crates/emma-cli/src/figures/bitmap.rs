@@ -58,22 +58,26 @@ pub(super) fn draw(
 fn reduce(pixels: &[u8], width: usize) -> Vec<u8> {
     const N_PIXELS: usize = FINER * FINER;
     let mut reduced = Vec::with_capacity(pixels.len() / N_PIXELS);
-    let mut sums = vec![0_usize; width / FINER * 3];
+    // Of columns first: the simplest loop goes over the most pixels.
+    let mut columns = vec![0_u16; width * 3];
     for rows in pixels.chunks_exact(width * 3 * FINER) {
-        sums.fill(0);
+        columns.fill(0);
         for row in rows.chunks_exact(width * 3) {
-            for (sum, square) in sums.chunks_exact_mut(3).zip(row.chunks_exact(3 * FINER)) {
-                for pixel in square.chunks_exact(3) {
-                    for (sum, &part) in sum.iter_mut().zip(pixel) {
-                        *sum += usize::from(part);
-                    }
-                }
+            for (sum, &part) in columns.iter_mut().zip(row) {
+                *sum += u16::from(part);
             }
         }
-        let means = sums
-            .iter()
-            .map(|sum| ((sum + N_PIXELS / 2) / N_PIXELS) as u8);
-        reduced.extend(means);
+        for square in columns.chunks_exact(3 * FINER) {
+            for part in 0..3 {
+                let sum: usize = square[part..]
+                    .iter()
+                    .step_by(3)
+                    .copied()
+                    .map(usize::from)
+                    .sum();
+                reduced.push(((sum + N_PIXELS / 2) / N_PIXELS) as u8);
+            }
+        }
     }
     reduced
 }

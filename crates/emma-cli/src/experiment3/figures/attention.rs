@@ -100,9 +100,11 @@ pub(super) fn along_noise(evidence: &Evidence) -> Option<Drawn> {
         name: "attention_along_noise",
         figure: figure.size(860., 380.),
         caption: format!(
-            "Attention along noise: mean over {} test rows of seed {}, 20 log_{{10}} of the noise's standard \
-             deviation.",
-            along.rows, evidence.first.seed
+            "Attention along noise: mean over {} test rows of seed {} (coldness {}), 20 log_{{10}} of the noise's \
+             standard deviation.",
+            along.rows,
+            evidence.first.seed,
+            evidence.look.seeds.first()?.learned.coldness
         ),
     })
 }
