@@ -17,7 +17,7 @@ fn masked(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '0'..='9' => '#',
-            '-' => '+', // signs of differences
+            '-' | '−' => '+', // signs of differences
             c => c,
         })
         .collect()

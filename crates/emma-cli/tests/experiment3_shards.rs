@@ -72,7 +72,7 @@ fn merged_shards_are_the_whole_run() {
         let merge = format!("experiment3 merge {folders} --out {merged} --quiet");
         assert_eq!(
             place.succeed(&merge),
-            said.replace("Results: whole", &format!("Results: {merged}"))
+            said.replace(": whole/", &format!(": {merged}/"))
         );
         assert_same(&place, "whole", &merged);
         assert_eq!(

@@ -17,6 +17,7 @@ use super::conditions::{BOTH, Condition, NOISE_LEVELS, UNCORRUPTED, noise_name};
 use super::data::SeedData;
 use super::outcome::SeedOutcome;
 use super::refusal::{Judged, Refusal, rank_correlation};
+use super::robustness::ratio;
 use super::seed::model_file;
 use super::settings::Settings;
 use crate::failure::CommandResult;
@@ -53,8 +54,8 @@ pub(crate) struct SeedLook {
     pub(crate) rank_correlation: Option<f64>,
     /// The rows of all conditions together.
     pub(crate) refused_by_energy: Refusal,
-    /// The same with rows refused whose probability is near the threshold: what can be had without
-    /// energies.
+    /// The same with rows refused whose probability is nearest to the threshold, in shares of the distance
+    /// from the threshold to 0 or to 1: what can be had without energies.
     pub(crate) refused_by_probability: Refusal,
     /// Of the first seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,7 +140,7 @@ pub(crate) fn look(
                 is_positive: label == 1,
                 is_predicted: probability >= threshold,
             });
-            doubts.push(-(probability - threshold).abs());
+            doubts.push(doubt(probability, threshold));
         }
         energies.extend(explanation.total_energy.iter().copied().map(f64::from));
         conditions.insert(condition.name, ConditionLook::of(explanation));
@@ -258,6 +259,16 @@ fn explanation(prediction: &Prediction) -> CommandResult<&Explanation> {
     Ok(explanation.context("a model without EMMA")?)
 }
 
+/// How near a probability is to the threshold: from −1, as far as it can be on its side, to 0. Without regard
+/// to sides, a threshold of 0.3 would take all that is near 0 for less certain than what is near 1.
+fn doubt(probability: f64, threshold: f64) -> f64 {
+    if probability < threshold {
+        -ratio(threshold - probability, threshold)
+    } else {
+        -ratio(probability - threshold, 1. - threshold)
+    }
+}
+
 /// Means of columns.
 fn means(rows: &[Vec<f32>]) -> Vec<f64> {
     let mut sums = vec![0.; rows.first().map_or(0, Vec::len)];
@@ -293,4 +304,28 @@ fn correlation_over_noise(
     };
     let (energies, f1): (Vec<f64>, Vec<f64>) = names.iter().filter_map(pair).unzip();
     Ok(rank_correlation(&energies, &f1))
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp)] // These results are exact.
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_classes_can_be_beyond_doubt() {
+        assert_eq!(doubt(0., 0.25), -1.);
+        assert_eq!(doubt(1., 0.25), -1.);
+        assert_eq!(doubt(0.25, 0.25), 0.);
+        assert_eq!(doubt(0.125, 0.25), -0.5);
+        assert_eq!(doubt(0.625, 0.25), -0.5);
+        // Where there is no room on a side.
+        assert_eq!(doubt(1., 1.), 0.);
+        assert_eq!(doubt(0., 0.), 0.);
+    }
+
+    #[test]
+    fn means_are_those_of_columns() {
+        assert_eq!(means(&[vec![1., 2.], vec![3., 6.]]), [2., 4.]);
+        assert!(means(&[]).is_empty());
+    }
 }

@@ -293,19 +293,13 @@ impl WeightEffect {
     }
 }
 
-/// A figure that has a meaning by itself, against a number it would have if there were nothing: whether
-/// its interval lies above or below.
-pub(super) fn against(figure: &OverSeeds, nothing: f64) -> Finding {
-    let Some(half) = figure.ci95 else {
-        return Finding::NotShown;
-    };
-    if figure.mean - half > nothing {
-        Finding::Higher
-    } else if figure.mean + half < nothing {
-        Finding::Lower
-    } else {
-        Finding::NotShown
-    }
+/// A figure that means something unless it is 0, one of so many that are looked at together: by
+/// Wilcoxon's signed-rank test over seeds, with Bonferroni's adjustment.
+pub(super) fn against_zero(figure: &OverSeeds, n_figures: usize) -> Finding {
+    let test = wilcoxon_signed_rank(&figure.per_seed);
+    // Where all are 0 there is nothing to rank.
+    let p_value = test.map_or(1., |test| test.p_value);
+    Finding::of(figure, p_value * (n_figures as f64) < LEVEL)
 }
 
 #[cfg(test)]
@@ -454,10 +448,29 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_that_holds_the_number_shows_nothing() {
-        assert_eq!(against(&OverSeeds::of(around(0.1)), 0.), Finding::Higher);
-        assert_eq!(against(&OverSeeds::of(around(-0.1)), 0.), Finding::Lower);
-        assert_eq!(against(&OverSeeds::of(around(0.)), 0.), Finding::NotShown);
-        assert_eq!(against(&OverSeeds::of(vec![1.]), 0.), Finding::NotShown);
+    fn a_figure_is_shown_by_a_test_that_counts_the_others() {
+        assert_eq!(
+            against_zero(&OverSeeds::of(around(0.1)), 4),
+            Finding::Higher
+        );
+        assert_eq!(
+            against_zero(&OverSeeds::of(around(-0.1)), 4),
+            Finding::Lower
+        );
+        assert_eq!(
+            against_zero(&OverSeeds::of(around(0.)), 4),
+            Finding::NotShown
+        );
+        // Ten seeds of one sign: 2 in 1024, times 26 is above 0.05.
+        assert_eq!(
+            against_zero(&OverSeeds::of(around(0.1)), 26),
+            Finding::NotShown
+        );
+        let few = OverSeeds::of(vec![-0.9, -0.91]);
+        assert_eq!(against_zero(&few, 1), Finding::NotShown);
+        assert_eq!(
+            against_zero(&OverSeeds::of(vec![0.; 10]), 1),
+            Finding::NotShown
+        );
     }
 }

@@ -10,7 +10,7 @@ use super::conditions::{BOTH, UNCORRUPTED, short_names};
 use super::figures::attention::shift_conditions;
 use super::figures::{Drawn, Evidence};
 use super::findings::{
-    Finding, WeightEffect, against, can_show, p_value, pair, regularizers, robustness, seeds,
+    Finding, WeightEffect, against_zero, can_show, p_value, pair, regularizers, robustness, seeds,
     true_minus, weight_effects, wins_and_losses, with_interval,
 };
 use super::grid::GridName;
@@ -22,6 +22,7 @@ use super::settings::{HTRU2, SIMULATED, Settings};
 use crate::experiment::data::describe;
 use crate::experiment::over_seeds::OverSeeds;
 use crate::failure::CommandResult;
+use crate::files;
 use crate::html_report::{Cell, Column, Report, Section, Table, Tone};
 
 /// Rows kept where risk is reported.
@@ -30,6 +31,9 @@ const COVERAGE: f64 = 0.8;
 /// Draws all figures and writes them with the page into the results folder.
 pub(crate) fn write(evidence: &Evidence, folder: &Path) -> CommandResult<()> {
     let drawn = super::figures::figures(evidence)?;
+    // What a run that was killed here left behind.
+    files::remove_unfinished(folder);
+    files::remove_unfinished(&folder.join("figures"));
     drawn
         .par_iter()
         .try_for_each(|one| one.figure.write(folder, one.name))?;
@@ -166,7 +170,16 @@ impl Page<'_> {
         let section = self.figure(section, "attention_surface", "");
         let section = self.figure(section, "energy_over_noise", "");
         let section = self.figure(section, "risk_coverage", "");
-        Ok(section.table(self.refusal()))
+        Ok(section.table(self.refusal()).note(format!(
+            "These statements are tested by Wilcoxon's signed-rank test over seeds, Bonferroni-adjusted for the {} of \
+             them.",
+            self.n_statements()
+        )))
+    }
+
+    /// What the section says of interpretability: of the correlation, of refusal, and of each mode.
+    fn n_statements(&self) -> usize {
+        2 + self.results().data.modes.len()
     }
 
     fn energy_answer(&self) -> String {
@@ -182,7 +195,7 @@ impl Page<'_> {
         };
         let correlation = OverSeeds::of(correlations);
         let interval = with_interval(&correlation);
-        match against(&correlation, 0.) {
+        match against_zero(&correlation, self.n_statements()) {
             Finding::Lower => format!(
                 "Yes, as far as energy tells noise: the higher the mean total energy of rows, the lower is F_{{1}} on them; over \
                  noise Spearman's rank correlation is {interval}."
@@ -218,7 +231,7 @@ impl Page<'_> {
             let (clean, noisy) = (of_seed(UNCORRUPTED)?, of_seed(&noisy)?);
             let change = noisy.iter().zip(&clean).map(|(noisy, clean)| noisy - clean);
             let change = OverSeeds::of(change.collect());
-            let what = match against(&change, 0.) {
+            let what = match against_zero(&change, self.n_statements()) {
                 Finding::Lower => "attention leaves it",
                 Finding::Higher => "attention to it rises, against the thesis",
                 Finding::NotShown => "no change of attention to it is shown",
@@ -240,7 +253,7 @@ impl Page<'_> {
             Some(energy - seed.refused_by_probability.error_at(COVERAGE)?)
         });
         let change = OverSeeds::of(change.collect());
-        let what = match against(&change, 0.) {
+        let what = match against_zero(&change, self.n_statements()) {
             Finding::Higher => "leaves more errors than",
             Finding::Lower => "leaves fewer errors than",
             Finding::NotShown => "is not shown to differ from",
@@ -566,7 +579,7 @@ fn areas(results: &Results, is_effective: bool) -> Table {
 
 /// Every condition: EMMA, and its differences.
 fn by_condition(results: &Results) -> Table {
-    let baselines = ["without", "alternative", "base"];
+    let baselines = ["without", "base"];
     let mut columns = vec![Column::words("condition"), Column::numbers("with")];
     columns.extend(baselines.map(|baseline| Column::numbers(format!("less {baseline}"))));
     columns.extend([Column::numbers("adjusted p"), Column::words("verdict")]);
@@ -678,14 +691,7 @@ fn rules(results: &Results) -> Table {
 }
 
 /// Of the tables beside the published one.
-const PUBLISHED_COLUMNS: [&str; 6] = [
-    "clean, thesis",
-    "here",
-    "ip noisy, thesis",
-    "here",
-    "dm noisy, thesis",
-    "here",
-];
+const PUBLISHED_COLUMNS: [&str; 6] = ["clean", "here", "ip noisy", "here", "dm noisy", "here"];
 
 fn rerun() -> Table {
     let columns = ["uncorrupted", "ip noisy", "dm noisy"].map(Column::numbers);
@@ -707,8 +713,8 @@ fn beside_published(results: &Results) -> CommandResult<Table> {
     let mut columns = vec![Column::words("model")];
     columns.extend(PUBLISHED_COLUMNS.map(Column::numbers));
     let caption = format!(
-        "F_{{1}} as published, and here with the half-width of the 95 % interval: uncorrupted, and with noise {} on \
-         either mode.",
+        "F_{{1}} as published, and beside it here, with the half-width of the 95 % interval: uncorrupted, and with \
+         noise {} on either mode.",
         results.settings.noise_std
     );
     let mut table = Table::new(caption, columns);

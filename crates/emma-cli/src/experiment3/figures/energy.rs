@@ -116,7 +116,8 @@ pub(super) fn risk_coverage(evidence: &Evidence) -> Drawn {
         .size(860., 420.),
         caption: format!(
             "Risk over coverage: the test rows of all {} conditions together, predicted by `with`; bands are \
-             95 % intervals over seeds. What refusal by probability reaches needs no energies.",
+             95 % intervals over seeds. What refusal by probability reaches needs no energies; \
+             nearness is a share of the distance from the threshold to 0 or to 1.",
             evidence.results.conditions.len()
         ),
     }
