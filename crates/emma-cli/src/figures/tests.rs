@@ -312,7 +312,20 @@ fn empty_panels_say_so() {
     let (x, y) = axes();
     let chart = || Chart::new(x.clone(), y.clone());
     let nan = f64::NAN;
-    let empty: [Panel; 9] = [
+    let grid = |n_columns: usize, n_rows: usize| Grid {
+        x: (0., 1.),
+        y: (0., 1.),
+        n_columns,
+        n_rows,
+    };
+    let map = |grid: Grid, n_values: usize| {
+        let scale = ColorScale::new(Axis::dimensionless("z"), Palette::Diverging);
+        Panel::from(chart().heat_map(HeatMap::new(grid, vec![nan; n_values], scale)))
+    };
+    let empty: [Panel; 12] = [
+        map(grid(0, 3), 0),
+        map(grid(3, 0), 0),
+        map(grid(2, 2), 4),
         chart().into(),
         chart().line(Line::new("", [])).into(),
         chart()

@@ -154,7 +154,7 @@ impl Chart {
                 Layer::HeatMap(heat_map) => {
                     has_cells = true;
                     let grid = heat_map.grid;
-                    if !heat_map.values.is_empty() {
+                    if heat_map.values.iter().any(|value| value.is_finite()) {
                         add(grid.x.0, &mut [grid.y.0].into_iter());
                         add(grid.x.1, &mut [grid.y.1].into_iter());
                     }
@@ -362,7 +362,7 @@ impl Frame {
         let (Some(upper_left), Some(lower_right)) = corners else {
             return;
         };
-        if grid.n_columns == 0 {
+        if map.values.is_empty() {
             return;
         }
         let rows = map.values.chunks(grid.n_columns).rev().flatten();
