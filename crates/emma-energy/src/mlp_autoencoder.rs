@@ -14,6 +14,7 @@ use crate::estimator::{EnergyEstimator, FittedEstimator};
 use crate::estimator_config::EstimatorConfig;
 use crate::seeded_var_map::SeededVarMap;
 use crate::training::{AutoencoderTraining, minimize_denoising_loss};
+use crate::training_rows::check_training_rows;
 use crate::transfer::transfer;
 
 /// Sizes of an [`MlpAutoencoder`].
@@ -239,8 +240,9 @@ impl MlpAutoencoderFit {
     /// - `rows`: `[n, L]`, clean and standardized
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`], [`Error::NoRows`], and candle's.
+    /// [`Error::InvalidSetting`], [`Error::NoRows`], [`Error::NonFiniteRow`], and candle's.
     pub fn fit(&self, rows: &Tensor, rng: &mut impl Rng) -> Result<MlpReconstructionError> {
+        check_training_rows(rows)?;
         let (_, n_features) = rows.dims2()?;
         let config = MlpAutoencoderConfig {
             n_features,

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::potential_energy::PotentialEnergy;
 use crate::seeded_var_map::SeededVarMap;
 use crate::training::{AutoencoderTraining, train_autoencoder};
+use crate::training_rows::check_training_rows;
 use crate::transfer::transfer;
 
 /// How a [`PotentialEnergy`] is made from clean rows.
@@ -62,11 +63,13 @@ impl PotentialEnergyFit {
     ///
     /// # Errors
     /// [`Error::InvalidSetting`](crate::Error::InvalidSetting),
-    /// [`Error::NoRows`](crate::Error::NoRows), and candle's.
+    /// [`Error::NoRows`](crate::Error::NoRows),
+    /// [`Error::NonFiniteRow`](crate::Error::NonFiniteRow), and candle's.
     ///
     /// # Source
     /// Thesis section 5.6, phase 1.
     pub fn fit(&self, rows: &Tensor, rng: &mut impl Rng) -> Result<PotentialEnergy> {
+        check_training_rows(rows)?;
         let (_, n_features) = rows.dims2()?;
         let config = AutoencoderConfig {
             n_features,

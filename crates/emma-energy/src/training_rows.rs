@@ -5,6 +5,18 @@ use candle_core::{DType, Device, Tensor};
 use crate::error::{Error, Result};
 use crate::transfer::transfer;
 
+/// Refuses rows that nothing can be learned from because they are no numbers. That there are any rows is
+/// for the training to check.
+///
+/// # Errors
+/// [`Error::NonFiniteRow`]; [`Error::FeatureCount`] for another rank or rows without features.
+pub(crate) fn check_training_rows(rows: &Tensor) -> Result<()> {
+    if rows.rank() == 2 && rows.dims()[0] == 0 {
+        return Ok(());
+    }
+    TrainingRows::read(rows, "training").map(|_| ())
+}
+
 /// Rows of features in f64, row-major: at least one row of at least one feature, all finite and
 /// within the range of f32, which parameters are stored in.
 #[derive(Debug)]

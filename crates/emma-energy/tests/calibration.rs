@@ -311,7 +311,7 @@ fn energies_that_give_no_scale_are_refused() {
     }
     assert_eq!(
         refusal(CalibrationMethod::Surprisal, &[2.; 30]),
-        "expected at least one row for the tail of energies, got none"
+        "expected energies that differ for the surprisal of energies, all are the same"
     );
     let fit = SurprisalFit { tail_fraction: 1. };
     assert_eq!(

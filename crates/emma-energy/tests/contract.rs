@@ -343,3 +343,21 @@ fn rows_need_not_be_contiguous() {
         );
     }
 }
+
+/// Rows that are no numbers are refused by every fit, and named.
+#[test]
+fn nothing_is_fitted_to_rows_that_are_no_numbers() {
+    let rng = &mut emma_testkit::rng(1);
+    let rows = Tensor::new(&[[0f32, 1.], [2., f32::NAN], [1., 0.]], &Device::Cpu).unwrap();
+    let errors = [
+        PotentialEnergyFit::default().fit(&rows, rng).err(),
+        MlpAutoencoderFit::default().fit(&rows, rng).err(),
+        IntegrableEnergyFit::default().fit(&rows, rng).err(),
+        GaussianMixtureFit::default().fit(&rows, rng).err(),
+        MahalanobisFit::default().fit(&rows, rng).err(),
+    ];
+    for error in errors {
+        let error = error.unwrap().to_string();
+        assert!(error.contains("row 1") && error.contains("NaN"), "{error}");
+    }
+}

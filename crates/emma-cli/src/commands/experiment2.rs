@@ -13,10 +13,12 @@ use crate::experiment2::results::Results;
 use crate::experiment2::settings::Settings;
 use crate::experiment2::{figures, report, run, table};
 use crate::experiment3::data::SeedData;
-use crate::failure::CommandResult;
+use crate::failure::{CommandResult, Failure};
 use crate::progress::Progress;
 use crate::{files, folders};
 
+/// Fewer leave too few for training to have five neighbors.
+const FEWEST_PULSARS: usize = 10;
 /// Folder of what each seed found.
 const SEEDS_FOLDER: &str = "seeds";
 /// What a run leaves beside its settings and results.
@@ -29,6 +31,12 @@ pub(crate) fn run(args: &Experiment2Args, global: &GlobalArgs) -> CommandResult<
     let settings = Settings::new(data, seeds);
     let folder = folders::results_folder(args.run.out.as_deref(), &settings.experiment);
     SeedData::check_all(&candidates.samples, &settings.seeds, &settings.data.source)?;
+    if settings.data.positives < FEWEST_PULSARS {
+        return Err(Failure::input(format!(
+            "{}: expected at least {FEWEST_PULSARS} pulsars, to fit energies to some of them, got {}",
+            settings.data.source, settings.data.positives
+        )));
+    }
     if !args.run.json {
         // A reader that goes away now still gets the folder filled.
         let _ = files::print(&headline(

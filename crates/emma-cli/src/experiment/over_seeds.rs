@@ -22,4 +22,23 @@ impl OverSeeds {
             per_seed,
         }
     }
+
+    /// Mean and half-width of the interval, as they are printed.
+    pub(crate) fn words(&self) -> String {
+        match self.ci95 {
+            Some(half_width) => format!("{:.3} ± {half_width:.3}", self.mean),
+            None => format!("{:.3}", self.mean),
+        }
+    }
+}
+
+/// The options that ask for these seeds again.
+pub(crate) fn seed_options(seeds: &[u64]) -> String {
+    let first = seeds.first().copied().unwrap_or_default();
+    let all = format!("--seeds {}", seeds.len());
+    if first == 0 {
+        all
+    } else {
+        format!("{all} --seed {first}")
+    }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Measures {
 /// direction, as a share of how far it lies above the manifold at that pass.
 ///
 /// 0 for a place from which energy only falls towards the manifold, 1 for one that is as low as the
-/// manifold itself. `rays` hold energies from the start to the manifold.
+/// manifold itself or lower. `rays` hold energies from the start to the manifold.
 pub(crate) fn sink_depth(rays: &[Vec<f64>]) -> f64 {
     let Some(start) = rays.first().and_then(|ray| ray.first()) else {
         return 0.;
@@ -29,7 +29,7 @@ pub(crate) fn sink_depth(rays: &[Vec<f64>]) -> f64 {
     let mut ends: Vec<f64> = rays.iter().filter_map(|ray| ray.last().copied()).collect();
     let manifold = median(&mut ends);
     if pass > manifold {
-        ((pass - start) / (pass - manifold)).max(0.)
+        ((pass - start) / (pass - manifold)).clamp(0., 1.)
     } else {
         0.
     }

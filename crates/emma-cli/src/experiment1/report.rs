@@ -1,17 +1,19 @@
 //! `report.html` of experiment 1.
 
 use super::results::Results;
-use super::table::format;
 use crate::experiment::estimators::EstimatorKind;
-use crate::experiment::over_seeds::OverSeeds;
+use crate::experiment::over_seeds::{OverSeeds, seed_options};
 use crate::figures::Figure;
 use crate::html_report::{Cell, Column, Report, Section, Table};
 
 /// The page. `figures` are taken by their file names.
 pub(crate) fn report(results: &Results, figures: &[(String, Figure)]) -> Report {
     let settings = &results.settings;
-    let n_seeds = results.seeds.len();
-    let command = format!("cargo xtask experiment1 --seeds {n_seeds}");
+    let command = format!(
+        "cargo xtask experiment1 {} --samples {}",
+        seed_options(&results.seeds),
+        settings.n_samples
+    );
     let with_figure = |section: Section, name: &str, caption: String| match figures
         .iter()
         .find(|(known, _)| known == name)
@@ -23,7 +25,8 @@ pub(crate) fn report(results: &Results, figures: &[(String, Figure)]) -> Report 
         let circle = results.manifolds.get("circle")?;
         circle.estimators.get(kind.name())?.false_sink.clone()
     };
-    let words = |figure: Option<OverSeeds>| figure.map_or("unknown".into(), |f| format(&f));
+    let words =
+        |figure: Option<OverSeeds>| figure.map_or("unknown".into(), |figure| figure.words());
     let training = &settings.setup.autoencoder.training;
     let mut report = Report::new(
         "Experiment 1: energies on a wave and on a circle",
@@ -43,6 +46,16 @@ pub(crate) fn report(results: &Results, figures: &[(String, Figure)]) -> Report 
             training.learning_rate
         ),
     )
+    .fact(
+        "Integrable energy",
+        format!(
+            "{} epochs, batches of {}, noise {:?}, Adam {}",
+            settings.setup.integrable.n_epochs,
+            settings.setup.integrable.batch_size,
+            settings.setup.integrable.noise_stds,
+            settings.setup.integrable.learning_rate
+        ),
+    )
     .fact("emma", settings.version.clone());
 
     let section = Section::new("What is learned from?").answer(format!(
@@ -55,7 +68,7 @@ pub(crate) fn report(results: &Results, figures: &[(String, Figure)]) -> Report 
     let alignments: Vec<String> = results
         .manifolds
         .iter()
-        .map(|(name, found)| format!("{} for the {name}", format(&found.field_alignment)))
+        .map(|(name, found)| format!("{} for the {name}", found.field_alignment.words()))
         .collect();
     let section = Section::new("Does the reconstruction point back to the curve?").answer(format!(
         "The mean cosine between r(x) − x and the way to the nearest point of the curve is {} (mean over \
@@ -63,15 +76,19 @@ pub(crate) fn report(results: &Results, figures: &[(String, Figure)]) -> Report 
         alignments.join(", ")
     ));
     let caption =
-        "What the autoencoder of the first seed moves points by. In the circle's centre lies a \
-                   source: arrows point away from it and are short around it."
+        "What the autoencoder of the first seed moves points by. Where arrows point away \
+                   from a place and are short around it lies a source."
             .to_owned();
     report = report.section(with_figure(section, "fields", caption));
 
-    let mut section = Section::new("Which estimator is fooled by the centre of the circle?")
+    let mut section = Section::new("Which estimator is fooled by the center of the circle?")
         .answer(format!(
-            "The reconstruction error is, the potential is not: the depth of the false sink is {} for the \
-             one and {} for the other, where 1 is as low as the curve itself and 0 is no sink.",
+            "{} The depth of the false sink is {} for the reconstruction error and {} for the potential, where \
+             1 is as low as the curve itself and 0 is no sink.",
+            verdict(
+                sink(EstimatorKind::ReconstructionError),
+                sink(EstimatorKind::PotentialEnergy)
+            ),
             words(sink(EstimatorKind::ReconstructionError)),
             words(sink(EstimatorKind::PotentialEnergy))
         ))
@@ -92,6 +109,19 @@ pub(crate) fn report(results: &Results, figures: &[(String, Figure)]) -> Report 
     report.section(section)
 }
 
+/// Which of the two has the false sink, as far as the depths show it.
+fn verdict(reconstruction: Option<OverSeeds>, potential: Option<OverSeeds>) -> &'static str {
+    let [reconstruction, potential] =
+        [reconstruction, potential].map(|depth| depth.map_or(f64::NAN, |depth| depth.mean));
+    if reconstruction > 0.5 && potential < 0.1 {
+        "The reconstruction error is, the potential is not."
+    } else if reconstruction > potential {
+        "The reconstruction error more than the potential."
+    } else {
+        "Not the reconstruction error more than the potential, as the thesis has it."
+    }
+}
+
 fn table(results: &Results) -> Table {
     let columns = [
         Column::words("manifold"),
@@ -110,9 +140,14 @@ fn table(results: &Results) -> Table {
             table = table.row([
                 Cell::from(manifold.as_str()),
                 Cell::from(kind.title()),
-                Cell::from(format(&estimator.auc)),
-                Cell::from(format(&estimator.negative)),
-                Cell::from(estimator.false_sink.as_ref().map_or("–".into(), format)),
+                Cell::from(estimator.auc.words()),
+                Cell::from(estimator.negative.words()),
+                Cell::from(
+                    estimator
+                        .false_sink
+                        .as_ref()
+                        .map_or("–".into(), OverSeeds::words),
+                ),
             ]);
         }
     }

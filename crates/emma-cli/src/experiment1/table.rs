@@ -30,8 +30,8 @@ pub(crate) fn table(results: &Results) -> String {
             rows.push(vec![
                 manifold.clone(),
                 name.clone(),
-                format(auc),
-                false_sink.as_ref().map_or("-".into(), format),
+                auc.words(),
+                false_sink.as_ref().map_or("-".into(), OverSeeds::words),
             ]);
         }
     }
@@ -46,16 +46,8 @@ pub(crate) fn table(results: &Results) -> String {
         let _ = writeln!(
             text,
             "The field points back to the {manifold}: mean cosine {}.",
-            format(&found.field_alignment)
+            found.field_alignment.words()
         );
     }
     text
-}
-
-/// Mean and half-width of the interval.
-pub(super) fn format(figure: &OverSeeds) -> String {
-    match figure.ci95 {
-        Some(half_width) => format!("{:.3} ± {half_width:.3}", figure.mean),
-        None => format!("{:.3}", figure.mean),
-    }
 }

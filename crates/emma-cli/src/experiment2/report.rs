@@ -5,7 +5,7 @@ use super::results::{EstimatorResults, Results};
 use super::settings::NOISE;
 use crate::experiment::data::describe;
 use crate::experiment::estimators::EstimatorKind;
-use crate::experiment::over_seeds::OverSeeds;
+use crate::experiment::over_seeds::{OverSeeds, seed_options};
 use crate::experiment3::settings::HTRU2;
 use crate::html_report::{Cell, Column, Report, Section, Table};
 
@@ -17,8 +17,8 @@ pub(crate) fn report(results: &Results) -> Report {
         path => format!("'{path}'"),
     };
     let command = format!(
-        "cargo xtask experiment2 --data {data} --seeds {}",
-        results.seeds.len()
+        "cargo xtask experiment2 --data {data} {}",
+        seed_options(&results.seeds)
     );
     let report = Report::new(
         "Experiment 2: energies of modes",
@@ -75,13 +75,6 @@ pub(crate) fn report(results: &Results) -> Report {
     )
 }
 
-fn format(figure: &OverSeeds) -> String {
-    match figure.ci95 {
-        Some(half_width) => format!("{:.3} ± {half_width:.3}", figure.mean),
-        None => format!("{:.3}", figure.mean),
-    }
-}
-
 fn found<'a>(
     results: &'a Results,
     mode: &str,
@@ -106,8 +99,8 @@ fn best_at_noise(results: &Results) -> String {
             sentences.push(format!(
                 "On {mode} at noise 0.5 the {} is best, AUC {}; the thesis's potential energy reaches {}.",
                 kind.sentence_title(),
-                format(best),
-                format(thesis)
+                best.words(),
+                thesis.words()
             ));
         }
     }
@@ -131,7 +124,7 @@ fn summary(results: &Results) -> Table {
         let mut cells = vec![Cell::from(kind.title())];
         for mode in &results.data.modes {
             let auc = found(results, mode, *kind).and_then(|found| found.auc.get(NOISE));
-            cells.push(auc.map_or_else(|| "–".into(), format).into());
+            cells.push(auc.map_or_else(|| "–".into(), OverSeeds::words).into());
         }
         if beside {
             let (ip, dm) = kind.independent_study().unzip();
@@ -158,22 +151,19 @@ fn corruptions(results: &Results, mode: &str) -> Table {
             .iter()
             .map(|kind| of(found(results, mode, *kind)?))
             .collect();
+        let printed = |value: f64| format!("{value:.3}");
         let highest = values
             .iter()
             .flatten()
             .copied()
             .fold(f64::NEG_INFINITY, f64::max);
-        let cell = |value: &Option<f64>| {
-            let Some(value) = value else {
-                return Cell::from("–");
-            };
-            let cell = Cell::from(format!("{value:.3}"));
+        let cell = |value: &Option<f64>| match value {
             // As printed: what looks equal is equally good.
-            if (value - highest).abs() < 5e-4 {
-                cell.best()
-            } else {
-                cell
+            Some(value) if printed(*value) == printed(highest) => {
+                Cell::from(printed(*value)).best()
             }
+            Some(value) => Cell::from(printed(*value)),
+            None => Cell::from("–"),
         };
         let cells: Vec<Cell> = std::iter::once(Cell::from(name))
             .chain(values.iter().map(cell))

@@ -198,12 +198,13 @@ fn of_class(rows: &Array2<f32>, labels: &[u8], class: u8) -> Array2<f32> {
     rows.select(Axis(0), &of_class)
 }
 
-/// Every n-th energy, so that there are not too many.
+/// Every n-th energy, so that there are not too many; those beyond f32 become its largest, because JSON
+/// knows no infinity.
 fn thinned(energies: &[f64]) -> Vec<f32> {
     let step = energies.len().div_ceil(MOST_EXAMPLES).max(1);
     energies
         .iter()
         .step_by(step)
-        .map(|&energy| energy as f32)
+        .map(|&energy| (energy as f32).clamp(f32::MIN, f32::MAX))
         .collect()
 }

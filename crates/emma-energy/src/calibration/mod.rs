@@ -160,7 +160,7 @@ fn check_scale(scale: f64, purpose: &'static str) -> Result<f64> {
     Err(Error::ConstantEnergies { purpose })
 }
 
-/// Value of the quantile `level` in `[0, 1]` of ascending numbers, linear between neighbours.
+/// Value of the quantile `level` in `[0, 1]` of ascending numbers, linear between neighbors.
 #[expect(clippy::cast_sign_loss, reason = "levels are not negative")]
 fn quantile(sorted: &[f64], level: f64) -> f64 {
     let position = level * (sorted.len() - 1) as f64;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::generalized_pareto::GeneralizedPareto;
 use super::{Calibration, sorted};
-use crate::error::{Result, check_setting};
+use crate::error::{Error, Result, check_setting};
 
 /// How a [`Surprisal`] is fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -106,6 +106,11 @@ impl SurprisalFit {
             .filter(|&&energy| energy > threshold)
             .map(|energy| energy - threshold)
             .collect();
+        if excesses.is_empty() {
+            return Err(Error::ConstantEnergies {
+                purpose: "the surprisal of energies",
+            });
+        }
         let tail = GeneralizedPareto::fit(&excesses)?;
 
         let mut knots: Vec<(f64, f64)> = Vec::new();

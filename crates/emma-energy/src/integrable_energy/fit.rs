@@ -11,6 +11,7 @@ use super::{Activation, Architecture, IntegrableEnergy, IntegrableEnergyConfig};
 use crate::error::{Error, Result, check_setting};
 use crate::optimization::{adam, mini_batches, shuffled_rows};
 use crate::seeded_var_map::SeededVarMap;
+use crate::training_rows::check_training_rows;
 use crate::transfer::transfer;
 
 /// How an [`IntegrableEnergy`] is made from clean rows.
@@ -134,9 +135,10 @@ impl IntegrableEnergyFit {
     /// - `rows`: `[n, L]`, clean and standardized
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`], [`Error::NoRows`], and candle's.
+    /// [`Error::InvalidSetting`], [`Error::NoRows`], [`Error::NonFiniteRow`], and candle's.
     pub fn fit(&self, rows: &Tensor, rng: &mut impl Rng) -> Result<IntegrableEnergy> {
         self.validate()?;
+        check_training_rows(rows)?;
         let (n_rows, n_features) = rows.dims2()?;
         if n_rows == 0 {
             return Err(Error::NoRows {
