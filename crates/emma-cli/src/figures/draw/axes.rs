@@ -205,3 +205,38 @@ pub(super) fn draw_name_up(surface: &mut dyn Surface, plot: &Area, axis: &Axis, 
     let style = TextStyle::new(LABEL, Color::Text, Anchor::Middle).up();
     text(surface, &name, Point::new(x, plot.center().y), style);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::axis::Spacing;
+
+    #[test]
+    fn labels_of_marks_stay_apart_however_narrow_the_plot() {
+        for (from, to) in [(0., 1.), (-1e5, 1e5), (1.001, 1.002), (0., 3e-9)] {
+            let spacing = Spacing::Linear;
+            let span = Span { spacing, from, to };
+            for width in [30., 60., 100., 200., 400., 900.] {
+                let ticks = ticks_across(Some(&span), width);
+                for pair in ticks.windows(2) {
+                    let distance = (pair[1].number - pair[0].number) / (to - from) * width;
+                    let widths = pair.iter().map(|tick| tick.label.width(TICK));
+                    let between = distance - 0.5 * widths.sum::<f64>();
+                    assert!(between >= 8., "{from} to {to} on {width}: {pair:?}");
+                }
+                assert!(width < 400. || ticks.len() > 2, "{from} to {to}: {ticks:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn labels_of_marks_stand_above_each_other() {
+        let (spacing, from, to) = (Spacing::Linear, 0., 1.);
+        let span = Span { spacing, from, to };
+        for height in [20., 50., 100., 300.] {
+            for pair in ticks_up(Some(&span), height).windows(2) {
+                assert!((pair[1].number - pair[0].number) * height >= 2. * TICK);
+            }
+        }
+    }
+}

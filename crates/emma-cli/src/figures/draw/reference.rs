@@ -157,3 +157,63 @@ impl LabelPlaces {
         inside.min_by_key(covered).or(places.first()).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLOT: Area = Area {
+        left: 0.,
+        top: 0.,
+        right: 300.,
+        bottom: 200.,
+    };
+
+    fn line(from: (f64, f64), to: (f64, f64)) -> Vec<Point> {
+        points_along(&[Point::new(from.0, from.1), Point::new(to.0, to.1)])
+    }
+
+    #[test]
+    fn labels_stand_at_the_end_of_a_line_that_is_free() {
+        let places = LabelPlaces::new(PLOT, Vec::new());
+        let place = places
+            .emptiest(&places.beside_horizontal(100., 50.))
+            .unwrap();
+        assert_eq!((place.left, place.right), (243., 297.));
+        assert!(place.bottom < 100.);
+        // Near the upper edge there is room below the line alone.
+        let place = places.emptiest(&places.beside_horizontal(5., 50.)).unwrap();
+        assert!(place.top > 5.);
+        // Near the right edge there is room on the left alone.
+        let place = places.emptiest(&places.beside_upright(280., 50.)).unwrap();
+        assert!(place.right < 280. && place.top < 10.);
+    }
+
+    #[test]
+    fn labels_avoid_what_is_drawn() {
+        // Above the line at its right half, below it everywhere.
+        let mut ink = line((150., 95.), (300., 90.));
+        ink.extend(line((0., 107.), (300., 107.)));
+        let places = LabelPlaces::new(PLOT, ink);
+        let place = places
+            .emptiest(&places.beside_horizontal(100., 50.))
+            .unwrap();
+        assert!(place.right < 150. && place.bottom < 100., "{place:?}");
+        let ink = line((100., 8.), (300., 8.));
+        let places = LabelPlaces::new(PLOT, ink);
+        let place = places.emptiest(&places.beside_upright(100., 50.)).unwrap();
+        assert!(place.right < 100., "{place:?}");
+    }
+
+    #[test]
+    fn points_lie_close_to_each_other() {
+        let points = line((0., 0.), (30., 40.));
+        assert_eq!(points.len(), 11);
+        assert!(
+            points
+                .windows(2)
+                .all(|pair| pair[0].distance(pair[1]) < 5.01)
+        );
+        assert!(points_along(&[]).is_empty());
+    }
+}
