@@ -188,7 +188,7 @@ fn data_for_experiment_1_are_ignored_with_a_note() {
 #[test]
 fn too_few_pulsars_are_refused_before_anything_is_made() {
     let place = Place::new();
-    let table = emma_testkit::candidates::csv(20, true, &mut emma_testkit::rng(1));
+    let table = emma_testkit::candidates::csv(40, true, &mut emma_testkit::rng(1));
     place.write("candidates.csv", table);
     let error = place.fail(2, &format!("{SECOND} --out out"));
     assert!(error.contains("expected at least 10 pulsars"), "{error}");

@@ -60,7 +60,11 @@ pub(crate) fn prepare<R: DeserializeOwned>(
                     folder.display()
                 )));
             }
+            // What a killed run left behind while it wrote.
             files::remove_unfinished(folder);
+            for name in outputs {
+                files::remove_unfinished(&folder.join(name));
+            }
             let results_path = folder.join(RESULTS_FILE);
             return if results_path.exists() {
                 Ok(Some(read_json(&results_path)?))

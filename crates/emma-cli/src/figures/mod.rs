@@ -155,8 +155,6 @@ impl Figure {
         let folder = results.join("figures");
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        // What a killed run left behind while it wrote a figure.
-        files::remove_unfinished(&folder);
         let file = |ending: &str| folder.join(format!("{name}{ending}"));
         files::write(&file(".svg"), self.svg()?.as_bytes())?;
         files::write(&file(".png"), &self.png(Theme::Light)?)?;
