@@ -5,13 +5,13 @@ use candle_core::{DType, Device, Tensor};
 use crate::error::{Error, Result};
 use crate::transfer::transfer;
 
-/// Refuses rows that nothing can be learned from because they are no numbers. That there are any rows is
-/// for the training to check.
+/// Refuses rows that nothing can be learned from because they are no numbers. Whether there are
+/// any is for the training to check.
 ///
 /// # Errors
-/// [`Error::NonFiniteRow`]; [`Error::FeatureCount`] for another rank or rows without features.
+/// [`Error::NonFiniteRow`].
 pub(crate) fn check_training_rows(rows: &Tensor) -> Result<()> {
-    if rows.rank() == 2 && rows.dims()[0] == 0 {
+    if rows.rank() != 2 || rows.elem_count() == 0 {
         return Ok(());
     }
     TrainingRows::read(rows, "training").map(|_| ())
