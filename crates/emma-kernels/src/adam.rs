@@ -1,0 +1,109 @@
+//! Plain Adam on all parameters at once, kept within their ranges.
+
+use crate::block::Block;
+use crate::columns::Columns;
+use crate::level::Level;
+
+/// Decay of the mean gradient.
+const BETA_1: f64 = 0.9;
+/// Decay of the mean squared gradient.
+const BETA_2: f64 = 0.999;
+/// Added to the root of the mean squared gradient.
+const EPSILON: f32 = 1e-8;
+
+/// Parameters in one array, with what Adam remembers of their gradients.
+///
+/// # Source
+/// Kingma and Ba (2014), algorithm 1; ranges as in the thesis, eqs. 5.3, 5.4 and 5.7.
+#[derive(Debug)]
+pub(crate) struct Adam {
+    n_parameters: usize,
+    learning_rate: f64,
+    n_steps: i32,
+    parameters: Columns<f32>,
+    gradient: Columns<f32>,
+    mean: Columns<f32>,
+    mean_square: Columns<f32>,
+    lowest: Columns<f32>,
+    highest: Columns<f32>,
+}
+
+impl Adam {
+    pub(crate) fn new(parameters: &[f32], learning_rate: f64) -> Self {
+        let column = || Columns::new(1, parameters.len());
+        let mut adam = Self {
+            n_parameters: parameters.len(),
+            learning_rate,
+            n_steps: 0,
+            parameters: column(),
+            gradient: column(),
+            mean: column(),
+            mean_square: column(),
+            lowest: column(),
+            highest: column(),
+        };
+        adam.parameters.values_mut()[..parameters.len()].copy_from_slice(parameters);
+        adam.lowest.values_mut().fill(f32::NEG_INFINITY);
+        adam.highest.values_mut().fill(f32::INFINITY);
+        adam
+    }
+
+    /// Keeps some parameters within a range after every step.
+    pub(crate) fn keep_within(&mut self, parameters: std::ops::Range<usize>, low: f32, high: f32) {
+        self.lowest.values_mut()[parameters.clone()].fill(low);
+        self.highest.values_mut()[parameters].fill(high);
+    }
+
+    pub(crate) fn parameters(&self) -> &[f32] {
+        &self.parameters.values()[..self.n_parameters]
+    }
+
+    pub(crate) fn parameters_mut(&mut self) -> &mut [f32] {
+        &mut self.parameters.values_mut()[..self.n_parameters]
+    }
+
+    /// Parameters, and the gradient to add to.
+    pub(crate) fn parameters_and_gradient(&mut self) -> (&[f32], &mut [f32]) {
+        (
+            &self.parameters.values()[..self.n_parameters],
+            &mut self.gradient.values_mut()[..self.n_parameters],
+        )
+    }
+
+    /// One step, after which the gradient is zero again.
+    #[inline(always)]
+    pub(crate) fn step<S: Level, const V: usize>(&mut self, simd: S) {
+        self.n_steps = self.n_steps.saturating_add(1);
+        let correction = |decay: f64| (1. / (1. - decay.powi(self.n_steps))) as f32;
+        let (mean_scale, square_scale) = (correction(BETA_1), correction(BETA_2));
+        let splat = |value: f64| Block::<S, f32, V>::splat(simd, value as f32);
+        let (keep_mean, add_mean) = (splat(BETA_1), splat(1. - BETA_1));
+        let (keep_square, add_square) = (splat(BETA_2), splat(1. - BETA_2));
+        let learning_rate = splat(self.learning_rate);
+        let parameters = self.parameters.blocks_mut::<S, V>().iter_mut();
+        let gradients = self.gradient.blocks_mut::<S, V>().iter_mut();
+        let means = self.mean.blocks_mut::<S, V>().iter_mut();
+        let squares = self.mean_square.blocks_mut::<S, V>().iter_mut();
+        let lowest = self.lowest.blocks::<S, V>();
+        let highest = self.highest.blocks::<S, V>();
+        let moments = means.zip(squares);
+        let ranges = lowest.iter().zip(highest);
+        for (((parameter, gradient), (mean, square)), (&low, &high)) in
+            parameters.zip(gradients).zip(moments).zip(ranges)
+        {
+            let slope = Block::<S, f32, V>::new(simd, *gradient);
+            let next_mean = Block::<S, f32, V>::new(simd, *mean) * keep_mean + slope * add_mean;
+            let next_square = Block::<S, f32, V>::new(simd, *square) * keep_square + slope * slope * add_square;
+            let root = (next_square * square_scale).sqrt() + EPSILON;
+            let step = (next_mean * mean_scale) / root * learning_rate;
+            let next = Block::<S, f32, V>::new(simd, *parameter) - step;
+            *parameter = next
+                .at_least(Block::<S, f32, V>::new(simd, low))
+                .at_most(Block::<S, f32, V>::new(simd, high))
+                .lanes;
+            *mean = next_mean.lanes;
+            *square = next_square.lanes;
+            *gradient = Block::<S, f32, V>::zero(simd).lanes;
+        }
+    }
+}

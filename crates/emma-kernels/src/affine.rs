@@ -1,0 +1,118 @@
+//! Affine layers on columns.
+
+use crate::block::{Block, Lanes};
+use crate::columns::at;
+use crate::level::Level;
+use crate::real::Real;
+use crate::sums::Sums;
+
+/// Outputs computed side by side, so that every input loaded is used as often.
+const TILE: usize = 4;
+
+/// `y = W x + b` of every row.
+///
+/// # Shapes
+/// - `inputs`: `[inputs, blocks]`, `weight`: `[outputs, inputs]`, `bias`: `[outputs]`
+/// - `outputs`: `[outputs, blocks]`
+#[inline(always)]
+pub(crate) fn affine<S: Level, R: Real, const V: usize>(
+    simd: S,
+    inputs: &[Lanes<S, R, V>],
+    weight: &[R],
+    bias: &[R],
+    outputs: &mut [Lanes<S, R, V>],
+    n_blocks: usize,
+) {
+    let n_inputs = weight.len() / bias.len();
+    let whole = bias.len() - bias.len() % TILE;
+    for block in 0..n_blocks {
+        for first in (0..whole).step_by(TILE) {
+            let mut sums = [Block::<S, R, V>::zero(simd); TILE];
+            for (sum, &bias) in sums.iter_mut().zip(&bias[first..]) {
+                *sum = Block::<S, R, V>::splat(simd, bias);
+            }
+            let rows = &weight[first * n_inputs..][..TILE * n_inputs];
+            for input in 0..n_inputs {
+                let value = at::<S, R, V>(simd, inputs, input * n_blocks + block);
+                for (k, sum) in sums.iter_mut().enumerate() {
+                    let weight = Block::<S, R, V>::splat(simd, rows[k * n_inputs + input]);
+                    *sum = value.mul_add(weight, *sum);
+                }
+            }
+            for (k, sum) in sums.iter().enumerate() {
+                outputs[(first + k) * n_blocks + block] = sum.lanes;
+            }
+        }
+        for output in whole..bias.len() {
+            let mut sum = Block::<S, R, V>::splat(simd, bias[output]);
+            for (input, &weight) in weight[output * n_inputs..][..n_inputs].iter().enumerate() {
+                let value = at::<S, R, V>(simd, inputs, input * n_blocks + block);
+                sum = value.mul_add(Block::<S, R, V>::splat(simd, weight), sum);
+            }
+            outputs[output * n_blocks + block] = sum.lanes;
+        }
+    }
+}
+
+/// Gradient of the inputs, `Wᵀ dy`.
+#[inline(always)]
+pub(crate) fn affine_input_gradient<S: Level, R: Real, const V: usize>(
+    simd: S,
+    output_gradient: &[Lanes<S, R, V>],
+    weight: &[R],
+    n_inputs: usize,
+    input_gradient: &mut [Lanes<S, R, V>],
+    n_blocks: usize,
+) {
+    let whole = n_inputs - n_inputs % TILE;
+    for block in 0..n_blocks {
+        for first in (0..whole).step_by(TILE) {
+            let mut sums = [Block::<S, R, V>::zero(simd); TILE];
+            for (output, row) in weight.chunks_exact(n_inputs).enumerate() {
+                let value = at::<S, R, V>(simd, output_gradient, output * n_blocks + block);
+                for (sum, &weight) in sums.iter_mut().zip(&row[first..first + TILE]) {
+                    *sum = value.mul_add(Block::<S, R, V>::splat(simd, weight), *sum);
+                }
+            }
+            for (k, sum) in sums.iter().enumerate() {
+                input_gradient[(first + k) * n_blocks + block] = sum.lanes;
+            }
+        }
+        for input in whole..n_inputs {
+            let mut sum = Block::<S, R, V>::zero(simd);
+            for (output, row) in weight.chunks_exact(n_inputs).enumerate() {
+                let value = at::<S, R, V>(simd, output_gradient, output * n_blocks + block);
+                sum = value.mul_add(Block::<S, R, V>::splat(simd, row[input]), sum);
+            }
+            input_gradient[input * n_blocks + block] = sum.lanes;
+        }
+    }
+}
+
+/// Adds the gradients of weight `Σ dy xᵀ` and bias `Σ dy` to the elements that begin at `weight` and at
+/// `bias`.
+#[inline(always)]
+pub(crate) fn affine_parameter_gradient<S: Level, R: Real, const V: usize>(
+    simd: S,
+    inputs: &[Lanes<S, R, V>],
+    output_gradient: &[Lanes<S, R, V>],
+    n_blocks: usize,
+    (weight, bias): (usize, usize),
+    sums: &mut Sums<'_, S, R>,
+) {
+    let n_inputs = inputs.len() / n_blocks;
+    for (output, gradient) in output_gradient.chunks_exact(n_blocks).enumerate() {
+        let mut total = Block::<S, R, V>::zero(simd);
+        for &lanes in gradient {
+            total = total + Block::<S, R, V>::new(simd, lanes);
+        }
+        sums.add(bias + output, total);
+        for (input, values) in inputs.chunks_exact(n_blocks).enumerate() {
+            let mut total = Block::<S, R, V>::zero(simd);
+            for (&gradient, &value) in gradient.iter().zip(values) {
+                total = Block::<S, R, V>::new(simd, gradient).mul_add(Block::<S, R, V>::new(simd, value), total);
+            }
+            sums.add(weight + output * n_inputs + input, total);
+        }
+    }
+}

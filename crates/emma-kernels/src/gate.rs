@@ -1,0 +1,570 @@
+//! Steps 2 to 4 of the thesis: from potential energies to attention, and back.
+
+use crate::block::Block;
+use crate::columns::{Columns, at};
+use crate::level::{BLOCK, Level, Task};
+use crate::real::Real;
+use crate::sums::Sums;
+
+/// Rows that are held at a time, in columns.
+const TILE: usize = 256;
+
+/// What one mode of one row comes out with: self-energy, modal energy, logarithm of the importance,
+/// attention.
+pub const N_OUTPUTS: usize = 4;
+
+/// Number of parameters of M modes.
+///
+/// In order: self-energy weights `[M]` and biases `[M]`, coupling weights `[M, M]` and exponents
+/// `[M, M]` (row-major, the diagonals mean nothing), gain, attention bias.
+pub const fn n_parameters(n_modes: usize) -> usize {
+    2 * n_modes + 2 * n_modes * n_modes + 2
+}
+
+/// EMMA without its potentials: parameters and settings of the gate.
+///
+/// With potential Ψ_i, its minimum and e: self-energy `e_i = w_i (max(0, Ψ_i − min_i) + e) + b_i`, modal
+/// energy `E_i = e_i + Σ_{j≠i} w_ij exp(γ_ij ln e_i + (1 − γ_ij) ln e_j)`, importance
+/// `α = softmax(−ρ E)`, attention `β_i = max(0, tanh(g_a α_i − b_a))`. Self-energies must be positive.
+///
+/// Time grows with the square of the number of modes, memory with the number itself.
+///
+/// # Source
+/// Thesis eqs. 5.2 to 5.7.
+#[derive(Debug, Clone, Copy)]
+pub struct Gate<'a, R> {
+    /// All parameters, in the order of [`n_parameters`].
+    pub parameters: &'a [R],
+    /// Lowest potential of each mode on clean rows, `[M]`.
+    pub minimum_potential: &'a [R],
+    /// Coldness ρ.
+    pub coldness: R,
+}
+
+/// Where each parameter of the gate begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout {
+    pub(crate) n_modes: usize,
+    pub(crate) self_weight: usize,
+    pub(crate) self_bias: usize,
+    pub(crate) coupling_weight: usize,
+    pub(crate) coupling_exponent: usize,
+    pub(crate) gain: usize,
+    pub(crate) attention_bias: usize,
+}
+
+impl Layout {
+    pub(crate) const fn new(n_modes: usize) -> Self {
+        let coupling_weight = 2 * n_modes;
+        let coupling_exponent = coupling_weight + n_modes * n_modes;
+        let gain = coupling_exponent + n_modes * n_modes;
+        Self {
+            n_modes,
+            self_weight: 0,
+            self_bias: n_modes,
+            coupling_weight,
+            coupling_exponent,
+            gain,
+            attention_bias: gain + 1,
+        }
+    }
+}
+
+/// Columns of everything the gate knows about some rows, each `[modes]`.
+#[derive(Debug)]
+pub(crate) struct GateColumns<R> {
+    pub(crate) potential: Columns<R>,
+    energy: Columns<R>,
+    log_energy: Columns<R>,
+    modal_energy: Columns<R>,
+    pub(crate) log_importance: Columns<R>,
+    importance: Columns<R>,
+    pub(crate) attention: Columns<R>,
+    energy_gradient: Columns<R>,
+    modal_energy_gradient: Columns<R>,
+    pub(crate) log_importance_gradient: Columns<R>,
+    pub(crate) attention_gradient: Columns<R>,
+}
+
+impl<R: Real> GateColumns<R> {
+    pub(crate) fn new(n_modes: usize, n_rows: usize) -> Self {
+        let columns = || Columns::new(n_modes, n_rows);
+        Self {
+            potential: columns(),
+            energy: columns(),
+            log_energy: columns(),
+            modal_energy: columns(),
+            log_importance: columns(),
+            importance: columns(),
+            attention: columns(),
+            energy_gradient: columns(),
+            modal_energy_gradient: columns(),
+            log_importance_gradient: columns(),
+            attention_gradient: columns(),
+        }
+    }
+
+    /// Forward, from `potential` to `attention`.
+    #[inline(always)]
+    pub(crate) fn forward<S: Level, const V: usize>(
+        &mut self,
+        simd: S,
+        gate: &Gate<'_, R>,
+        n_blocks: usize,
+    ) {
+        let stride = self.potential.n_rows() / BLOCK;
+        let layout = Layout::new(gate.minimum_potential.len());
+        self.self_energies::<S, V>(simd, gate, layout, n_blocks, stride);
+        self.modal_energies::<S, V>(simd, gate, layout, n_blocks, stride);
+        self.attend::<S, V>(simd, gate, layout, n_blocks, stride);
+    }
+
+    #[inline(always)]
+    fn self_energies<S: Level, const V: usize>(
+        &mut self,
+        simd: S,
+        gate: &Gate<'_, R>,
+        layout: Layout,
+        n_blocks: usize,
+        stride: usize,
+    ) {
+        let potential = self.potential.blocks::<S, V>();
+        let energy = self.energy.blocks_mut::<S, V>();
+        let log_energy = self.log_energy.blocks_mut::<S, V>();
+        for mode in 0..layout.n_modes {
+            let weight = Block::<S, R, V>::splat(simd, gate.parameters[layout.self_weight + mode]);
+            let bias = Block::<S, R, V>::splat(simd, gate.parameters[layout.self_bias + mode]);
+            let minimum = gate.minimum_potential[mode];
+            for index in mode * stride..mode * stride + n_blocks {
+                let corrected = corrected::<S, R, V>(at::<S, R, V>(simd, potential, index), minimum);
+                let value = corrected.mul_add(weight, bias);
+                energy[index] = value.lanes;
+                log_energy[index] = value.ln().lanes;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn modal_energies<S: Level, const V: usize>(
+        &mut self,
+        simd: S,
+        gate: &Gate<'_, R>,
+        layout: Layout,
+        n_blocks: usize,
+        stride: usize,
+    ) {
+        let energy = self.energy.blocks::<S, V>();
+        let log_energy = self.log_energy.blocks::<S, V>();
+        let modal_energy = self.modal_energy.blocks_mut::<S, V>();
+        let n_modes = layout.n_modes;
+        for i in 0..n_modes {
+            let weights = &gate.parameters[layout.coupling_weight + i * n_modes..][..n_modes];
+            let exponents = &gate.parameters[layout.coupling_exponent + i * n_modes..][..n_modes];
+            for block in 0..n_blocks {
+                let log_i = at::<S, R, V>(simd, log_energy, i * stride + block);
+                let mut sum = at::<S, R, V>(simd, energy, i * stride + block);
+                for (j, (&weight, &exponent)) in weights.iter().zip(exponents).enumerate() {
+                    if j != i {
+                        let log_j = at::<S, R, V>(simd, log_energy, j * stride + block);
+                        let blend = blend::<S, R, V>(simd, log_i, log_j, exponent);
+                        sum = blend.mul_add(Block::<S, R, V>::splat(simd, weight), sum);
+                    }
+                }
+                modal_energy[i * stride + block] = sum.lanes;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn attend<S: Level, const V: usize>(
+        &mut self,
+        simd: S,
+        gate: &Gate<'_, R>,
+        layout: Layout,
+        n_blocks: usize,
+        stride: usize,
+    ) {
+        let modal_energy = self.modal_energy.blocks::<S, V>();
+        let log_importance = self.log_importance.blocks_mut::<S, V>();
+        let importance = self.importance.blocks_mut::<S, V>();
+        let attention = self.attention.blocks_mut::<S, V>();
+        let indices = |block: usize| (0..layout.n_modes).map(move |mode| mode * stride + block);
+        // Infinity times no difference would be no number.
+        let coldness = Block::<S, R, V>::splat(simd, gate.coldness.min(R::max_value()).neg());
+        let gain = Block::<S, R, V>::splat(simd, gate.parameters[layout.gain]);
+        let bias = Block::<S, R, V>::splat(simd, gate.parameters[layout.attention_bias]);
+        for block in 0..n_blocks {
+            let mut lowest = at::<S, R, V>(simd, modal_energy, block);
+            for index in indices(block) {
+                lowest = lowest.at_most(at::<S, R, V>(simd, modal_energy, index));
+            }
+            let mut partition = Block::<S, R, V>::zero(simd);
+            for index in indices(block) {
+                let exponent = (at::<S, R, V>(simd, modal_energy, index) - lowest) * coldness;
+                let weight = exponent.exp_of_not_positive();
+                partition = partition + weight;
+                log_importance[index] = exponent.lanes;
+                importance[index] = weight.lanes;
+            }
+            let log_partition = partition.ln();
+            let share = Block::<S, R, V>::splat(simd, R::one()) / partition;
+            for index in indices(block) {
+                let alpha = Block::<S, R, V>::new(simd, importance[index]) * share;
+                log_importance[index] = (Block::<S, R, V>::new(simd, log_importance[index]) - log_partition).lanes;
+                importance[index] = alpha.lanes;
+                let argument = alpha * gain - bias;
+                attention[index] = argument.tanh().rectified().lanes;
+            }
+        }
+    }
+
+    /// Backward, from the gradients of log-importance and attention (and, if `of_energies`, of self- and
+    /// modal energies) to those of the parameters; potentials' gradients go where self-energies' were.
+    #[inline(always)]
+    pub(crate) fn backward<S: Level, const V: usize>(
+        &mut self,
+        simd: S,
+        gate: &Gate<'_, R>,
+        n_blocks: usize,
+        of_energies: bool,
+        offset: usize,
+        sums: &mut Sums<'_, S, R>,
+    ) {
+        let layout = Layout::new(gate.minimum_potential.len());
+        let stride = self.potential.n_rows() / BLOCK;
+        self.attend_backward::<S, V>(simd, gate, layout, (n_blocks, stride), of_energies, offset, sums);
+        self.modal_energies_backward::<S, V>(simd, gate, layout, (n_blocks, stride), offset, sums);
+        self.self_energies_backward::<S, V>(simd, gate, layout, (n_blocks, stride), offset, sums);
+    }
+
+    /// Leaves the gradient of modal energies, and adds them to those of self-energies.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn attend_backward<S: Level, const V: usize>(
+        &mut self,
+        simd: S,
+        gate: &Gate<'_, R>,
+        layout: Layout,
+        (n_blocks, stride): (usize, usize),
+        of_energies: bool,
+        offset: usize,
+        sums: &mut Sums<'_, S, R>,
+    ) {
+        let importance = self.importance.blocks::<S, V>();
+        let attention = self.attention.blocks::<S, V>();
+        let attention_gradient = self.attention_gradient.blocks::<S, V>();
+        let log_importance_gradient = self.log_importance_gradient.blocks_mut::<S, V>();
+        let energy_gradient = self.energy_gradient.blocks_mut::<S, V>();
+        let modal_energy_gradient = self.modal_energy_gradient.blocks_mut::<S, V>();
+        let indices = |block: usize| (0..layout.n_modes).map(move |mode| mode * stride + block);
+        let coldness = Block::<S, R, V>::splat(simd, gate.coldness.min(R::max_value()).neg());
+        let gain = Block::<S, R, V>::splat(simd, gate.parameters[layout.gain]);
+        let (zero, one) = (Block::<S, R, V>::zero(simd), Block::<S, R, V>::splat(simd, R::one()));
+        let (mut of_gain, mut of_bias) = (zero, zero);
+        for block in 0..n_blocks {
+            let mut total = zero;
+            for index in indices(block) {
+                let beta = at::<S, R, V>(simd, attention, index);
+                let alpha = at::<S, R, V>(simd, importance, index);
+                let slope = (one - beta * beta) * at::<S, R, V>(simd, attention_gradient, index);
+                let of_argument = zero.select_less(beta, slope, zero);
+                of_gain = of_argument.mul_add(alpha, of_gain);
+                of_bias = of_bias - of_argument;
+                let of_log = Block::<S, R, V>::new(simd, log_importance_gradient[index]);
+                let of_log = (of_argument * gain).mul_add(alpha, of_log);
+                total = total + of_log;
+                log_importance_gradient[index] = of_log.lanes;
+            }
+            for index in indices(block) {
+                let alpha = at::<S, R, V>(simd, importance, index);
+                let of_log = Block::<S, R, V>::new(simd, log_importance_gradient[index]);
+                let mut of_modal = (of_log - alpha * total) * coldness;
+                if of_energies {
+                    of_modal = of_modal + Block::<S, R, V>::new(simd, modal_energy_gradient[index]);
+                    energy_gradient[index] =
+                        (of_modal + Block::<S, R, V>::new(simd, energy_gradient[index])).lanes;
+                } else {
+                    energy_gradient[index] = of_modal.lanes;
+                }
+                modal_energy_gradient[index] = of_modal.lanes;
+            }
+        }
+        sums.add(offset + layout.gain, of_gain);
+        sums.add(offset + layout.attention_bias, of_bias);
+    }
+
+    /// Leaves the gradient of the logarithms of self-energies where that of log-importance was.
+    #[inline(always)]
+    fn modal_energies_backward<S: Level, const V: usize>(
+        &mut self,
+        simd: S,
+        gate: &Gate<'_, R>,
+        layout: Layout,
+        (n_blocks, stride): (usize, usize),
+        offset: usize,
+        sums: &mut Sums<'_, S, R>,
+    ) {
+        let zero = Block::<S, R, V>::zero(simd);
+        let log_energy = self.log_energy.blocks::<S, V>();
+        let modal_energy_gradient = self.modal_energy_gradient.blocks::<S, V>();
+        let log_gradient = self.log_importance_gradient.blocks_mut::<S, V>();
+        log_gradient.fill(zero.lanes);
+        let n_modes = layout.n_modes;
+        for i in 0..n_modes {
+            for j in 0..n_modes {
+                if i == j {
+                    continue;
+                }
+                let pair = i * n_modes + j;
+                let weight = gate.parameters[layout.coupling_weight + pair];
+                let exponent = gate.parameters[layout.coupling_exponent + pair];
+                let (mut of_weight, mut of_exponent) = (zero, zero);
+                for block in 0..n_blocks {
+                    let (at_i, at_j) = (i * stride + block, j * stride + block);
+                    let (log_i, log_j) = (at::<S, R, V>(simd, log_energy, at_i), at::<S, R, V>(simd, log_energy, at_j));
+                    let blend = blend::<S, R, V>(simd, log_i, log_j, exponent);
+                    let of_shared = at::<S, R, V>(simd, modal_energy_gradient, at_i);
+                    let of_blend = of_shared * blend;
+                    let of_power = of_blend * weight;
+                    of_weight = of_weight + of_blend;
+                    of_exponent = of_power.mul_add(log_i - log_j, of_exponent);
+                    let of_i = of_power * exponent;
+                    log_gradient[at_i] = (Block::<S, R, V>::new(simd, log_gradient[at_i]) + of_i).lanes;
+                    log_gradient[at_j] = (Block::<S, R, V>::new(simd, log_gradient[at_j]) + (of_power - of_i)).lanes;
+                }
+                sums.add(offset + layout.coupling_weight + pair, of_weight);
+                sums.add(offset + layout.coupling_exponent + pair, of_exponent);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn self_energies_backward<S: Level, const V: usize>(
+        &mut self,
+        simd: S,
+        gate: &Gate<'_, R>,
+        layout: Layout,
+        (n_blocks, stride): (usize, usize),
+        offset: usize,
+        sums: &mut Sums<'_, S, R>,
+    ) {
+        let zero = Block::<S, R, V>::zero(simd);
+        let potential = self.potential.blocks::<S, V>();
+        let energy = self.energy.blocks::<S, V>();
+        let log_gradient = self.log_importance_gradient.blocks::<S, V>();
+        let energy_gradient = self.energy_gradient.blocks_mut::<S, V>();
+        for mode in 0..layout.n_modes {
+            let weight = gate.parameters[layout.self_weight + mode];
+            let minimum = gate.minimum_potential[mode];
+            let (mut of_weight, mut of_bias) = (zero, zero);
+            for index in mode * stride..mode * stride + n_blocks {
+                let of_log = at::<S, R, V>(simd, log_gradient, index);
+                let of_energy = Block::<S, R, V>::new(simd, energy_gradient[index]);
+                let of_energy = of_energy + of_log / at::<S, R, V>(simd, energy, index);
+                let potential = at::<S, R, V>(simd, potential, index);
+                of_weight = of_energy.mul_add(corrected::<S, R, V>(potential, minimum), of_weight);
+                of_bias = of_bias + of_energy;
+                let below = potential.select_less(Block::<S, R, V>::splat(simd, minimum), zero, of_energy * weight);
+                energy_gradient[index] = below.lanes;
+            }
+            sums.add(offset + layout.self_weight + mode, of_weight);
+            sums.add(offset + layout.self_bias + mode, of_bias);
+        }
+    }
+}
+
+#[inline(always)]
+fn corrected<S: Level, R: Real, const V: usize>(
+    potential: Block<S, R, V>,
+    minimum: R,
+) -> Block<S, R, V> {
+    (potential - minimum).rectified() + R::of(std::f64::consts::E)
+}
+
+/// `e_i^γ e_j^(1 − γ)` of logarithms.
+#[inline(always)]
+fn blend<S: Level, R: Real, const V: usize>(
+    simd: S,
+    log_i: Block<S, R, V>,
+    log_j: Block<S, R, V>,
+    exponent: R,
+) -> Block<S, R, V> {
+    let argument = (log_i - log_j).mul_add(Block::<S, R, V>::splat(simd, exponent), log_j);
+    argument.exp()
+}
+
+impl<R: Real> Gate<'_, R> {
+    /// Number of modes.
+    pub fn n_modes(&self) -> usize {
+        self.minimum_potential.len()
+    }
+
+    /// Energies, importance and attention of every row.
+    ///
+    /// # Shapes
+    /// - `potentials`: `[rows, modes]`, raw
+    /// - `outputs`: `[rows, 4, modes]`: self-energies, modal energies, log-importance, attention
+    pub fn forward(&self, potentials: &[R], outputs: &mut [R]) {
+        R::dispatch(Forward {
+            gate: self,
+            potentials,
+            outputs,
+        });
+    }
+
+    /// Gradients of the potentials and of the parameters.
+    ///
+    /// # Shapes
+    /// - `potentials`: `[rows, modes]`; `outputs` and `output_gradient`: `[rows, 4, modes]`, the first as
+    ///   [`forward`](Self::forward) left them
+    /// - `potential_gradient`: `[rows, modes]`; `parameter_gradient`: as the parameters, added to
+    pub fn backward(
+        &self,
+        potentials: &[R],
+        outputs: &[R],
+        output_gradient: &[R],
+        potential_gradient: &mut [R],
+        parameter_gradient: &mut [R],
+    ) {
+        R::dispatch(Backward {
+            gate: self,
+            potentials,
+            outputs,
+            output_gradient,
+            potential_gradient,
+            parameter_gradient,
+        });
+    }
+}
+
+struct Forward<'a, R> {
+    gate: &'a Gate<'a, R>,
+    potentials: &'a [R],
+    outputs: &'a mut [R],
+}
+
+impl<R: Real> Task<R> for Forward<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Level, const V: usize>(self, simd: S) {
+        let n_modes = self.gate.n_modes();
+        let n_rows = self.potentials.len() / n_modes;
+        let mut columns = GateColumns::new(n_modes, n_rows.min(TILE));
+        let tiles = self.potentials.chunks(TILE * n_modes);
+        for (potentials, outputs) in tiles.zip(self.outputs.chunks_mut(TILE * n_modes * N_OUTPUTS)) {
+            let n_rows = potentials.len() / n_modes;
+            columns.potential.gather(0, n_modes, potentials, 0..n_rows, n_rows);
+            columns.forward::<S, V>(simd, self.gate, n_rows.div_ceil(BLOCK));
+            let stride = columns.potential.n_rows();
+            let parts = [
+                columns.energy.values(),
+                columns.modal_energy.values(),
+                columns.log_importance.values(),
+                columns.attention.values(),
+            ];
+            for (part, values) in parts.into_iter().enumerate() {
+                for (mode, column) in values.chunks_exact(stride).enumerate() {
+                    let rows = outputs.chunks_exact_mut(n_modes * N_OUTPUTS);
+                    for (row, &value) in rows.zip(column) {
+                        row[part * n_modes + mode] = value;
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct Backward<'a, R> {
+    gate: &'a Gate<'a, R>,
+    potentials: &'a [R],
+    outputs: &'a [R],
+    output_gradient: &'a [R],
+    potential_gradient: &'a mut [R],
+    parameter_gradient: &'a mut [R],
+}
+
+impl<R: Real> Task<R> for Backward<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Level, const V: usize>(self, simd: S) {
+        let n_modes = self.gate.n_modes();
+        let n_rows = self.potentials.len() / n_modes;
+        let width = n_modes * N_OUTPUTS;
+        let mut columns = GateColumns::new(n_modes, n_rows.min(TILE));
+        let mut sums = Sums::new(simd, self.parameter_gradient);
+        let tiles = self
+            .potentials
+            .chunks(TILE * n_modes)
+            .zip(self.outputs.chunks(TILE * width))
+            .zip(self.output_gradient.chunks(TILE * width))
+            .zip(self.potential_gradient.chunks_mut(TILE * n_modes));
+        for (((potentials, outputs), output_gradient), potential_gradient) in tiles {
+            let n_rows = potentials.len() / n_modes;
+            let n_blocks = n_rows.div_ceil(BLOCK);
+            columns.potential.gather(0, n_modes, potentials, 0..n_rows, n_rows);
+            scatter(&mut columns.energy, outputs, 0, n_modes, None);
+            scatter(&mut columns.log_importance, outputs, 2, n_modes, None);
+            scatter(&mut columns.attention, outputs, 3, n_modes, None);
+            columns.derived::<S, V>(simd);
+            // Rows that fill the last block must add nothing: their gradients are zero.
+            let gradients = [
+                &mut columns.energy_gradient,
+                &mut columns.modal_energy_gradient,
+                &mut columns.log_importance_gradient,
+                &mut columns.attention_gradient,
+            ];
+            for (part, gradient) in gradients.into_iter().enumerate() {
+                scatter(gradient, output_gradient, part, n_modes, Some(R::zero()));
+            }
+            columns.backward::<S, V>(simd, self.gate, n_blocks, true, 0, &mut sums);
+            let stride = columns.potential.n_rows();
+            for (mode, column) in columns.energy_gradient.values().chunks_exact(stride).enumerate() {
+                for (row, &value) in potential_gradient.chunks_exact_mut(n_modes).zip(column) {
+                    row[mode] = value;
+                }
+            }
+        }
+        sums.finish();
+    }
+}
+
+impl<R: Real> GateColumns<R> {
+    /// What [`forward`](Self::forward) leaves beside its outputs.
+    #[inline(always)]
+    fn derived<S: Level, const V: usize>(&mut self, simd: S) {
+        let energy = self.energy.blocks::<S, V>();
+        for (log, &energy) in self.log_energy.blocks_mut::<S, V>().iter_mut().zip(energy) {
+            *log = Block::<S, R, V>::new(simd, energy).ln().lanes;
+        }
+        let log_importance = self.log_importance.blocks::<S, V>();
+        let importance = self.importance.blocks_mut::<S, V>();
+        for (importance, &log) in importance.iter_mut().zip(log_importance) {
+            *importance = Block::<S, R, V>::new(simd, log).exp_of_not_positive().lanes;
+        }
+    }
+}
+
+/// Fills columns from one part of row-major outputs; the rest of the last block with `rest`, or with
+/// the first row.
+#[inline(always)]
+fn scatter<R: Real>(
+    columns: &mut Columns<R>,
+    outputs: &[R],
+    part: usize,
+    n_modes: usize,
+    rest: Option<R>,
+) {
+    let stride = columns.n_rows();
+    let n_rows = outputs.len() / (n_modes * N_OUTPUTS);
+    for (mode, column) in columns.values_mut().chunks_exact_mut(stride).enumerate() {
+        let rows = outputs.chunks_exact(n_modes * N_OUTPUTS);
+        for (value, row) in column.iter_mut().zip(rows) {
+            *value = row[part * n_modes + mode];
+        }
+        let filled = rest.unwrap_or(column[0]);
+        column[n_rows..].fill(filled);
+    }
+}
+

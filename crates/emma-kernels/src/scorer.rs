@@ -1,0 +1,120 @@
+//! Rows to probabilities, in one pass.
+
+use crate::affine::affine;
+use crate::block::Block;
+use crate::columns::{Columns, at};
+use crate::gate::{Gate, GateColumns};
+use crate::level::{BLOCK, Level, Task};
+use crate::potential::{Autoencoder, PotentialColumns};
+use crate::real::Real;
+use crate::stage_two::Network;
+
+/// Rows that are held at a time, in columns.
+const TILE: usize = 256;
+
+/// A trained EMMA in front of a perceptron, from standardized rows to logits.
+#[derive(Debug, Clone)]
+pub struct Scorer<'a, R> {
+    /// One autoencoder a mode.
+    pub autoencoders: Vec<Autoencoder<'a, R>>,
+    /// Steps 2 to 4.
+    pub gate: Gate<'a, R>,
+    /// The network's widths.
+    pub network: Network,
+    /// The network's parameters: weight `[out, in]` and bias of each layer.
+    pub network_parameters: &'a [R],
+}
+
+impl<R: Real> Scorer<'_, R> {
+    /// Probability of label 1 of every row.
+    ///
+    /// # Shapes
+    /// - `rows`: `[n, all features]`, the modes side by side, standardized
+    /// - `probabilities`: `[n]`
+    pub fn probabilities(&self, rows: &[R], probabilities: &mut [R]) {
+        R::dispatch(Score {
+            scorer: self,
+            rows,
+            probabilities,
+        });
+    }
+}
+
+struct Score<'a, R> {
+    scorer: &'a Scorer<'a, R>,
+    rows: &'a [R],
+    probabilities: &'a mut [R],
+}
+
+impl<R: Real> Task<R> for Score<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Level, const V: usize>(self, simd: S) {
+        let scorer = self.scorer;
+        let n_modes = scorer.autoencoders.len();
+        let n_features: usize = scorer.network.widths[0];
+        let tile = TILE.min(self.probabilities.len());
+        let mut modes: Vec<PotentialColumns<R>> = scorer
+            .autoencoders
+            .iter()
+            .map(|autoencoder| PotentialColumns::new(autoencoder, tile))
+            .collect();
+        let mut gate = GateColumns::new(n_modes, tile);
+        let mut layers: Vec<Columns<R>> = scorer
+            .network
+            .widths
+            .iter()
+            .map(|&width| Columns::new(width, tile))
+            .collect();
+        let stride = layers[0].n_rows() / BLOCK;
+        let tiles = self.rows.chunks(TILE * n_features);
+        for (rows, probabilities) in tiles.zip(self.probabilities.chunks_mut(TILE)) {
+            let n_rows = probabilities.len();
+            let n_blocks = n_rows.div_ceil(BLOCK);
+            layers[0].gather(0, n_features, rows, 0..n_rows, n_rows);
+            let mut first = 0;
+            for (mode, (columns, autoencoder)) in
+                modes.iter_mut().zip(&scorer.autoencoders).enumerate()
+            {
+                let width = autoencoder.n_features();
+                let source = &layers[0].values()[first * stride * BLOCK..][..width * stride * BLOCK];
+                columns.rows.values_mut().copy_from_slice(source);
+                let energies = gate.potential.column_mut(mode);
+                columns.energies::<S, V>(simd, autoencoder, n_blocks, energies);
+                first += width;
+            }
+            gate.forward::<S, V>(simd, &scorer.gate, n_blocks);
+            let attention = gate.attention.blocks::<S, V>();
+            let inputs = layers[0].blocks_mut::<S, V>();
+            let mut feature = 0;
+            for (mode, autoencoder) in scorer.autoencoders.iter().enumerate() {
+                for _ in 0..autoencoder.n_features() {
+                    for block in 0..n_blocks {
+                        let attention = at::<S, R, V>(simd, attention, mode * stride + block);
+                        let value = &mut inputs[feature * stride + block];
+                        *value = (Block::<S, R, V>::new(simd, *value) * attention).lanes;
+                    }
+                    feature += 1;
+                }
+            }
+            let mut parameters = scorer.network_parameters;
+            let last = layers.len() - 1;
+            for k in 1..layers.len() {
+                let (before, from) = layers.split_at_mut(k);
+                let widths = (scorer.network.widths[k - 1], scorer.network.widths[k]);
+                let (weight, rest) = parameters.split_at(widths.0 * widths.1);
+                let (bias, rest) = rest.split_at(widths.1);
+                parameters = rest;
+                let outputs = from[0].blocks_mut::<S, V>();
+                let inputs = before[k - 1].blocks::<S, V>();
+                affine::<S, R, V>(simd, inputs, weight, bias, outputs, stride);
+                for lanes in outputs.iter_mut() {
+                    let value = Block::<S, R, V>::new(simd, *lanes);
+                    *lanes = if k == last { value.sigmoid() } else { value.rectified() }.lanes;
+                }
+            }
+            probabilities.copy_from_slice(&layers[last].values()[..n_rows]);
+        }
+    }
+}

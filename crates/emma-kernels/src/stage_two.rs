@@ -1,0 +1,584 @@
+//! Stage two: training a perceptron behind a gate, one fused step a mini-batch.
+
+use crate::adam::Adam;
+use crate::affine::{affine, affine_input_gradient, affine_parameter_gradient};
+use crate::block::Block;
+use crate::columns::{Columns, at};
+use crate::gate::{Gate, GateColumns, Layout, n_parameters};
+use crate::level::{BLOCK, Level, Task};
+use crate::real::Real;
+use crate::sums::Sums;
+
+/// What stands between the modes and the network.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GateConfig {
+    /// Nothing: the modes side by side.
+    Open,
+    /// A softmax over an affine map of all features: `M (D + 1)` parameters, weight `[M, D]` first.
+    Softmax,
+    /// EMMA, steps 2 to 4; parameters in the order of [`crate::gate::n_parameters`].
+    Emma {
+        /// Lowest potential of each mode on clean rows, `[M]`.
+        minimum_potential: Vec<f32>,
+        /// Coldness ρ.
+        coldness: f64,
+        /// λ_c and whether the penalty is `λ_c (g_a − b_a)` instead of `λ_c g_a`.
+        capacity_penalty: (f64, bool),
+        /// λ_e of the energy regularizer.
+        energy_weight: f64,
+        /// Lower bound of w_i.
+        minimum_self_weight: f64,
+        /// Bound of `|w_ij|`.
+        coupling_limit: f64,
+        /// Whether γ_ij and γ_ji are one parameter.
+        symmetric: bool,
+    },
+}
+
+/// Layer widths of the network and whether its parameters can be anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// All features, hidden layers in order, 1. ReLU between.
+    pub widths: Vec<usize>,
+}
+
+impl Network {
+    /// Number of parameters: weight and bias of each layer.
+    pub fn n_parameters(&self) -> usize {
+        self.widths.windows(2).map(|width| (width[0] + 1) * width[1]).sum()
+    }
+}
+
+/// What is trained, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageTwoConfig {
+    /// Features of each mode.
+    pub mode_widths: Vec<usize>,
+    /// What weighs the modes.
+    pub gate: GateConfig,
+    /// What predicts from them.
+    pub network: Network,
+    /// Rows a step.
+    pub batch_size: usize,
+    /// Adam's step size.
+    pub learning_rate: f64,
+    /// Weight of the positive class in the loss.
+    pub positive_weight: f64,
+}
+
+/// Labelled rows, row-major.
+#[derive(Debug, Clone)]
+pub struct Rows<'a> {
+    /// Standardized features, `[rows, features]` a mode.
+    pub modes: Vec<&'a [f32]>,
+    /// Potential energies `[rows, modes]`; needed by EMMA alone.
+    pub potentials: &'a [f32],
+    /// Corruption signs `[rows, modes]`; needed by the energy regularizer alone.
+    pub signs: &'a [f32],
+    /// Labels, 0 or 1; not needed for logits.
+    pub labels: &'a [f32],
+}
+
+/// A model in training: parameters, optimizer and scratch memory.
+///
+/// Loss, gradients and ranges are those of `emma_models::train`, the reference.
+#[derive(Debug)]
+pub struct StageTwo {
+    config: StageTwoConfig,
+    adam: Adam,
+    n_gate_parameters: usize,
+    layers: Vec<Layer>,
+    gate: GateColumns<f32>,
+    inputs: Columns<f32>,
+    weighted: Columns<f32>,
+    /// Outputs of each layer; the last one holds logits.
+    outputs: Vec<Columns<f32>>,
+    /// Gradients of the same.
+    output_gradients: Vec<Columns<f32>>,
+    input_gradient: Columns<f32>,
+    labels: Columns<f32>,
+    /// One for every row, zero for what fills the last block.
+    row_weight: Columns<f32>,
+    signs: Columns<f32>,
+}
+
+/// Where a layer's parameters begin.
+#[derive(Debug, Clone, Copy)]
+struct Layer {
+    n_inputs: usize,
+    n_outputs: usize,
+    weight: usize,
+    bias: usize,
+}
+
+impl StageTwo {
+    /// Number of parameters: those of the gate, then those of the network.
+    pub fn n_parameters(config: &StageTwoConfig) -> usize {
+        n_gate_parameters(config) + config.network.n_parameters()
+    }
+
+    /// Starts from these parameters.
+    ///
+    /// # Shapes
+    /// - `parameters`: [`n_parameters`](Self::n_parameters) numbers
+    pub fn new(config: StageTwoConfig, parameters: &[f32]) -> Self {
+        let n_modes = config.mode_widths.len();
+        let n_features = config.mode_widths.iter().sum();
+        let n_gate_parameters = n_gate_parameters(&config);
+        let batch_size = config.batch_size;
+        let mut start = n_gate_parameters;
+        let layers: Vec<Layer> = config
+            .network
+            .widths
+            .windows(2)
+            .map(|width| {
+                let weight = start;
+                let bias = weight + width[0] * width[1];
+                start = bias + width[1];
+                Layer {
+                    n_inputs: width[0],
+                    n_outputs: width[1],
+                    weight,
+                    bias,
+                }
+            })
+            .collect();
+        let layer_columns = || -> Vec<_> {
+            let widths = layers.iter().map(|layer| layer.n_outputs);
+            widths.map(|width| Columns::new(width, batch_size)).collect()
+        };
+        let mut adam = Adam::new(parameters, config.learning_rate);
+        if let GateConfig::Emma {
+            minimum_self_weight,
+            coupling_limit,
+            ..
+        } = config.gate
+        {
+            let layout = Layout::new(n_modes);
+            let limit = coupling_limit as f32;
+            let lowest = minimum_self_weight as f32;
+            adam.keep_within(layout.self_weight..layout.self_bias, lowest, f32::MAX);
+            adam.keep_within(layout.self_bias..layout.coupling_weight, 0., f32::MAX);
+            adam.keep_within(layout.coupling_weight..layout.coupling_exponent, -limit, limit);
+            adam.keep_within(layout.coupling_exponent..layout.gain, 0., 1.);
+            adam.keep_within(layout.gain..layout.attention_bias, 0., f32::MAX);
+            adam.keep_within(layout.attention_bias..layout.attention_bias + 1, 0., 1.);
+        }
+        Self {
+            adam,
+            n_gate_parameters,
+            gate: GateColumns::new(n_modes, batch_size),
+            inputs: Columns::new(n_features, batch_size),
+            weighted: Columns::new(n_features, batch_size),
+            outputs: layer_columns(),
+            output_gradients: layer_columns(),
+            input_gradient: Columns::new(n_features, batch_size),
+            labels: Columns::new(1, batch_size),
+            row_weight: Columns::new(1, batch_size),
+            signs: Columns::new(n_modes, batch_size),
+            layers,
+            config,
+        }
+    }
+
+    /// Parameters as they are now.
+    pub fn parameters(&self) -> &[f32] {
+        self.adam.parameters()
+    }
+
+    /// One pass over the rows in this order; returns the mean loss, penalties included.
+    pub fn epoch(&mut self, rows: &Rows<'_>, order: &[u32]) -> f64 {
+        f32::dispatch(Epoch {
+            model: self,
+            rows,
+            order,
+        })
+    }
+
+    /// Logits of all rows, `[rows]`.
+    pub fn logits(&mut self, rows: &Rows<'_>, logits: &mut [f32]) {
+        f32::dispatch(Logits {
+            model: self,
+            rows,
+            logits,
+        });
+    }
+
+    #[inline(always)]
+    fn gather(&mut self, rows: &Rows<'_>, order: impl Iterator<Item = usize> + Clone, n_rows: usize) {
+        let mut first = 0;
+        for (&source, &width) in rows.modes.iter().zip(&self.config.mode_widths) {
+            self.inputs.gather(first, width, source, order.clone(), n_rows);
+            first += width;
+        }
+        if let GateConfig::Emma { energy_weight, .. } = self.config.gate {
+            let n_modes = self.config.mode_widths.len();
+            let potential = &mut self.gate.potential;
+            potential.gather(0, n_modes, rows.potentials, order.clone(), n_rows);
+            if energy_weight != 0. && !rows.signs.is_empty() {
+                self.signs.gather(0, n_modes, rows.signs, order, n_rows);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn forward<S: Level, const V: usize>(&mut self, simd: S) {
+        let n_blocks = self.inputs.n_rows() / BLOCK;
+        let parameters = self.adam.parameters();
+        let gated = match &self.config.gate {
+            GateConfig::Open => false,
+            GateConfig::Softmax => {
+                let n_modes = self.config.mode_widths.len();
+                let (weight, bias) = parameters[..self.n_gate_parameters]
+                    .split_at(self.n_gate_parameters - n_modes);
+                let inputs = self.inputs.blocks::<S, V>();
+                let shares = self.gate.attention.blocks_mut::<S, V>();
+                affine::<S, f32, V>(simd, inputs, weight, bias, shares, n_blocks);
+                softmax::<S, V>(simd, shares, n_blocks);
+                true
+            }
+            GateConfig::Emma {
+                minimum_potential,
+                coldness,
+                ..
+            } => {
+                let gate = Gate {
+                    parameters: &parameters[..self.n_gate_parameters],
+                    minimum_potential,
+                    coldness: *coldness as f32,
+                };
+                self.gate.forward::<S, V>(simd, &gate, n_blocks);
+                true
+            }
+        };
+        if gated {
+            let attention = self.gate.attention.blocks::<S, V>();
+            let inputs = self.inputs.blocks::<S, V>();
+            let weighted = self.weighted.blocks_mut::<S, V>();
+            for_each_feature(&self.config.mode_widths, |feature, mode| {
+                for block in 0..n_blocks {
+                    let index = feature * n_blocks + block;
+                    let attention = at::<S, f32, V>(simd, attention, mode * n_blocks + block);
+                    weighted[index] = (at::<S, f32, V>(simd, inputs, index) * attention).lanes;
+                }
+            });
+        }
+        let inputs = if gated { &self.weighted } else { &self.inputs };
+        let mut inputs = inputs.blocks::<S, V>();
+        let last = self.layers.len() - 1;
+        for (k, (layer, outputs)) in self.layers.iter().zip(&mut self.outputs).enumerate() {
+            let outputs = outputs.blocks_mut::<S, V>();
+            let weight = &parameters[layer.weight..layer.bias];
+            let bias = &parameters[layer.bias..][..layer.n_outputs];
+            affine::<S, f32, V>(simd, inputs, weight, bias, outputs, n_blocks);
+            if k < last {
+                for lanes in outputs.iter_mut() {
+                    *lanes = Block::<S, f32, V>::new(simd, *lanes).rectified().lanes;
+                }
+            }
+            inputs = outputs;
+        }
+    }
+
+    /// One mini-batch that was gathered: loss, gradient, step. Returns the sum of the rows' losses.
+    #[inline(always)]
+    fn step<S: Level, const V: usize>(&mut self, simd: S, n_rows: usize) -> f64 {
+        self.forward::<S, V>(simd);
+        let n_blocks = self.inputs.n_rows() / BLOCK;
+        let task = self.loss::<S, V>(simd, n_rows);
+        let (parameters, gradient) = self.adam.parameters_and_gradient();
+        let mut sums = Sums::new(simd, gradient);
+        let gated = self.config.gate != GateConfig::Open;
+        let first_inputs = if gated { &self.weighted } else { &self.inputs };
+        for (k, layer) in self.layers.iter().enumerate().rev() {
+            let (before, from) = self.output_gradients.split_at_mut(k);
+            let output_gradient = from[0].blocks::<S, V>();
+            let inputs = match k.checked_sub(1) {
+                Some(previous) => &self.outputs[previous],
+                None => first_inputs,
+            };
+            let inputs = inputs.blocks::<S, V>();
+            let places = (layer.weight, layer.bias);
+            affine_parameter_gradient::<S, f32, V>(simd, inputs, output_gradient, n_blocks, places, &mut sums);
+            let input_gradient = match before.last_mut() {
+                Some(columns) => columns,
+                None if gated => &mut self.input_gradient,
+                None => break,
+            };
+            let weight = &parameters[layer.weight..layer.bias];
+            let input_gradient = input_gradient.blocks_mut::<S, V>();
+            affine_input_gradient::<S, f32, V>(
+                simd,
+                output_gradient,
+                weight,
+                layer.n_inputs,
+                input_gradient,
+                n_blocks,
+            );
+            if k > 0 {
+                let zero = Block::<S, f32, V>::zero(simd);
+                for (gradient, &value) in input_gradient.iter_mut().zip(inputs) {
+                    let value = Block::<S, f32, V>::new(simd, value);
+                    *gradient = zero.select_less(value, Block::<S, f32, V>::new(simd, *gradient), zero).lanes;
+                }
+            }
+        }
+        if gated {
+            let input_gradient = self.input_gradient.blocks::<S, V>();
+            let inputs = self.inputs.blocks::<S, V>();
+            let attention_gradient = self.gate.attention_gradient.blocks_mut::<S, V>();
+            attention_gradient.fill(Block::<S, f32, V>::zero(simd).lanes);
+            for_each_feature(&self.config.mode_widths, |feature, mode| {
+                for block in 0..n_blocks {
+                    let index = feature * n_blocks + block;
+                    let sum = &mut attention_gradient[mode * n_blocks + block];
+                    *sum = at::<S, f32, V>(simd, input_gradient, index)
+                        .mul_add(at::<S, f32, V>(simd, inputs, index), Block::<S, f32, V>::new(simd, *sum))
+                        .lanes;
+                }
+            });
+        }
+        match &self.config.gate {
+            GateConfig::Open => {}
+            GateConfig::Softmax => {
+                let shares = self.gate.attention.blocks::<S, V>();
+                let gradient = self.gate.attention_gradient.blocks_mut::<S, V>();
+                softmax_backward::<S, V>(simd, shares, gradient, n_blocks);
+                let bias = self.n_gate_parameters - self.config.mode_widths.len();
+                let inputs = self.inputs.blocks::<S, V>();
+                affine_parameter_gradient::<S, f32, V>(simd, inputs, gradient, n_blocks, (0, bias), &mut sums);
+            }
+            GateConfig::Emma {
+                minimum_potential,
+                coldness,
+                ..
+            } => {
+                let gate = Gate {
+                    parameters: &parameters[..self.n_gate_parameters],
+                    minimum_potential,
+                    coldness: *coldness as f32,
+                };
+                self.gate.backward::<S, V>(simd, &gate, n_blocks, false, 0, &mut sums);
+            }
+        }
+        sums.finish();
+        let penalty = self.capacity_penalty();
+        self.adam.step::<S, V>(simd);
+        self.tie_exponents();
+        task + penalty * n_rows as f64
+    }
+
+    /// Loss of the gathered rows, with the energy regularizer; leaves the gradients of logits and of
+    /// log-importance.
+    #[inline(always)]
+    fn loss<S: Level, const V: usize>(&mut self, simd: S, n_rows: usize) -> f64 {
+        let n_blocks = self.inputs.n_rows() / BLOCK;
+        let last = self.layers.len() - 1;
+        let logits = self.outputs[last].blocks::<S, V>();
+        let gradient = self.output_gradients[last].blocks_mut::<S, V>();
+        let labels = self.labels.blocks::<S, V>();
+        let row_weight = self.row_weight.blocks::<S, V>();
+        let positive = self.config.positive_weight as f32;
+        let one = Block::<S, f32, V>::splat(simd, 1.);
+        let mut total = Block::<S, f32, V>::zero(simd);
+        for block in 0..n_blocks {
+            let logit = at::<S, f32, V>(simd, logits, block);
+            let label = at::<S, f32, V>(simd, labels, block);
+            let weight = at::<S, f32, V>(simd, row_weight, block);
+            let class_weight = label.mul_add(Block::<S, f32, V>::splat(simd, positive - 1.), one);
+            let target = label * positive;
+            let (sigmoid, softplus) = logit.sigmoid_and_softplus();
+            total = total + (class_weight * softplus - target * logit) * weight;
+            let slope = (class_weight * sigmoid - target) * weight;
+            gradient[block] = (slope * (1. / n_rows as f32)).lanes;
+        }
+        if let GateConfig::Emma { energy_weight, .. } = self.config.gate {
+            let of_log = self.gate.log_importance_gradient.blocks_mut::<S, V>();
+            if energy_weight == 0. {
+                of_log.fill(Block::<S, f32, V>::zero(simd).lanes);
+            } else {
+                let signs = self.signs.blocks::<S, V>();
+                let log_importance = self.gate.log_importance.blocks::<S, V>();
+                for (index, gradient) in of_log.iter_mut().enumerate() {
+                    let weight = at::<S, f32, V>(simd, row_weight, index % n_blocks) * -energy_weight as f32;
+                    let sign = at::<S, f32, V>(simd, signs, index) * weight;
+                    total = total + sign * at::<S, f32, V>(simd, log_importance, index);
+                    *gradient = (sign * (1. / n_rows as f32)).lanes;
+                }
+            }
+        }
+        let mut sum = [0f32];
+        let mut sums = Sums::new(simd, &mut sum);
+        sums.add(0, total);
+        sums.finish();
+        f64::from(sum[0])
+    }
+
+    /// Value of the capacity penalty, whose gradient it adds.
+    #[inline(always)]
+    fn capacity_penalty(&mut self) -> f64 {
+        let GateConfig::Emma {
+            capacity_penalty: (weight, minus_bias),
+            symmetric,
+            ..
+        } = self.config.gate
+        else {
+            return 0.;
+        };
+        let layout = Layout::new(self.config.mode_widths.len());
+        let (parameters, gradient) = self.adam.parameters_and_gradient();
+        if symmetric {
+            symmetrize(&mut gradient[layout.coupling_exponent..layout.gain], layout.n_modes);
+        }
+        if weight == 0. {
+            return 0.;
+        }
+        gradient[layout.gain] += weight as f32;
+        let mut value = parameters[layout.gain];
+        if minus_bias {
+            gradient[layout.attention_bias] -= weight as f32;
+            value -= parameters[layout.attention_bias];
+        }
+        f64::from(value) * weight
+    }
+
+    #[inline(always)]
+    fn tie_exponents(&mut self) {
+        if let GateConfig::Emma {
+            symmetric: true, ..
+        } = self.config.gate
+        {
+            let layout = Layout::new(self.config.mode_widths.len());
+            let parameters = self.adam.parameters_mut();
+            symmetrize(&mut parameters[layout.coupling_exponent..layout.gain], layout.n_modes);
+        }
+    }
+}
+
+fn n_gate_parameters(config: &StageTwoConfig) -> usize {
+    let n_modes = config.mode_widths.len();
+    match config.gate {
+        GateConfig::Open => 0,
+        GateConfig::Softmax => n_modes * (config.mode_widths.iter().sum::<usize>() + 1),
+        GateConfig::Emma { .. } => n_parameters(n_modes),
+    }
+}
+
+/// Mean of a square matrix and its transpose.
+fn symmetrize(matrix: &mut [f32], n: usize) {
+    for i in 0..n {
+        for j in 0..i {
+            let mean = (matrix[i * n + j] + matrix[j * n + i]) * 0.5;
+            (matrix[i * n + j], matrix[j * n + i]) = (mean, mean);
+        }
+    }
+}
+
+#[inline(always)]
+fn for_each_feature(mode_widths: &[usize], mut visit: impl FnMut(usize, usize)) {
+    let mut first = 0;
+    for (mode, &width) in mode_widths.iter().enumerate() {
+        for feature in first..first + width {
+            visit(feature, mode);
+        }
+        first += width;
+    }
+}
+
+/// Softmax over the modes of every row, in place.
+#[inline(always)]
+fn softmax<S: Level, const V: usize>(
+    simd: S,
+    values: &mut [crate::block::Lanes<S, f32, V>],
+    n_blocks: usize,
+) {
+    for block in 0..n_blocks {
+        let mut highest = at::<S, f32, V>(simd, values, block);
+        for index in (block..values.len()).step_by(n_blocks) {
+            highest = highest.at_least(at::<S, f32, V>(simd, values, index));
+        }
+        let mut sum = Block::<S, f32, V>::zero(simd);
+        for index in (block..values.len()).step_by(n_blocks) {
+            let weight = (at::<S, f32, V>(simd, values, index) - highest).exp_of_not_positive();
+            sum = sum + weight;
+            values[index] = weight.lanes;
+        }
+        let share = Block::<S, f32, V>::splat(simd, 1.) / sum;
+        for index in (block..values.len()).step_by(n_blocks) {
+            values[index] = (at::<S, f32, V>(simd, values, index) * share).lanes;
+        }
+    }
+}
+
+/// Gradient of the softmax's arguments, in place of that of its values.
+#[inline(always)]
+fn softmax_backward<S: Level, const V: usize>(
+    simd: S,
+    shares: &[crate::block::Lanes<S, f32, V>],
+    gradient: &mut [crate::block::Lanes<S, f32, V>],
+    n_blocks: usize,
+) {
+    for block in 0..n_blocks {
+        let mut total = Block::<S, f32, V>::zero(simd);
+        for index in (block..shares.len()).step_by(n_blocks) {
+            total = at::<S, f32, V>(simd, shares, index).mul_add(at::<S, f32, V>(simd, gradient, index), total);
+        }
+        for index in (block..shares.len()).step_by(n_blocks) {
+            let slope = at::<S, f32, V>(simd, gradient, index) - total;
+            gradient[index] = (at::<S, f32, V>(simd, shares, index) * slope).lanes;
+        }
+    }
+}
+
+struct Epoch<'a> {
+    model: &'a mut StageTwo,
+    rows: &'a Rows<'a>,
+    order: &'a [u32],
+}
+
+impl Task<f32> for Epoch<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<S: Level, const V: usize>(self, simd: S) -> f64 {
+        let mut total = 0.;
+        for batch in self.order.chunks(self.model.config.batch_size) {
+            let order = batch.iter().map(|&row| row as usize);
+            let n_rows = batch.len();
+            self.model.gather(self.rows, order.clone(), n_rows);
+            let labels = self.model.labels.column_mut(0);
+            for (label, row) in labels.iter_mut().zip(order) {
+                *label = self.rows.labels[row];
+            }
+            let row_weight = self.model.row_weight.column_mut(0);
+            row_weight[..n_rows].fill(1.);
+            row_weight[n_rows..].fill(0.);
+            total += self.model.step::<S, V>(simd, n_rows);
+        }
+        total / self.order.len() as f64
+    }
+}
+
+struct Logits<'a> {
+    model: &'a mut StageTwo,
+    rows: &'a Rows<'a>,
+    logits: &'a mut [f32],
+}
+
+impl Task<f32> for Logits<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Level, const V: usize>(self, simd: S) {
+        let mut first = 0;
+        for logits in self.logits.chunks_mut(self.model.config.batch_size) {
+            let n_rows = logits.len();
+            self.model.gather(self.rows, first..first + n_rows, n_rows);
+            self.model.forward::<S, V>(simd);
+            if let Some(outputs) = self.model.outputs.last() {
+                logits.copy_from_slice(&outputs.values()[..n_rows]);
+            }
+            first += n_rows;
+        }
+    }
+}
