@@ -4,7 +4,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use emma_kernels::gate::{Gate, N_OUTPUTS, n_parameters};
 use emma_kernels::potential::Autoencoder;
 use emma_kernels::{
-    GateConfig, Network, Rows, Scorer, StageOne, StageOneConfig, StageTwo, StageTwoConfig,
+    Batches, GateConfig, Network, Rows, Scorer, StageOne, StageOneConfig, StageTwo, StageTwoConfig,
 };
 use rand::Rng;
 
@@ -38,13 +38,18 @@ fn config() -> StageTwoConfig {
 }
 
 fn parameters(config: &StageTwoConfig) -> Vec<f32> {
-    let mut parameters = vec![1., 1., 3., 3., 0., 0.2, 0.2, 0., 0.5, 0.5, 0.5, 0.5, 2., 0.3];
+    let mut parameters = vec![
+        1., 1., 3., 3., 0., 0.2, 0.2, 0., 0.5, 0.5, 0.5, 0.5, 2., 0.3,
+    ];
     parameters.extend(numbers(config.network.n_parameters(), -0.35, 0.35, 1));
     parameters
 }
 
 fn training(criterion: &mut Criterion) {
-    let modes = [numbers(N_ROWS * 4, -2., 2., 2), numbers(N_ROWS * 4, -2., 2., 3)];
+    let modes = [
+        numbers(N_ROWS * 4, -2., 2., 2),
+        numbers(N_ROWS * 4, -2., 2., 3),
+    ];
     let potentials = numbers(N_ROWS * 2, -8., 20., 4);
     let signs: Vec<f32> = numbers(N_ROWS * 2, -1., 2., 5)
         .into_iter()
@@ -60,19 +65,25 @@ fn training(criterion: &mut Criterion) {
         signs: &signs,
         labels: &labels,
     };
-    let order: Vec<u32> = (0..N_ROWS as u32).map(|row| row * 7 % N_ROWS as u32).collect();
+    let batches = || Batches::new(&rows, &[4, 4], 32, (0..N_ROWS).map(|row| row * 7 % N_ROWS));
     let mut group = criterion.benchmark_group("375 steps");
     group.throughput(Throughput::Elements(375));
     let config = config();
     let mut model = StageTwo::new(config.clone(), &parameters(&config));
-    group.bench_function("stage two", |bencher| bencher.iter(|| model.epoch(&rows, &order)));
+    group.bench_function("stage two", |bencher| {
+        bencher.iter(|| model.epoch(&batches()));
+    });
+    let ready = batches();
+    group.bench_function("stage two of rows in order", |bencher| {
+        bencher.iter(|| model.epoch(&ready));
+    });
     let open = StageTwoConfig {
         gate: GateConfig::Open,
         ..config.clone()
     };
     let mut model = StageTwo::new(open, &parameters(&config)[14..]);
     group.bench_function("stage two without a gate", |bencher| {
-        bencher.iter(|| model.epoch(&rows, &order));
+        bencher.iter(|| model.epoch(&batches()));
     });
     let config = StageOneConfig {
         n_features: 4,

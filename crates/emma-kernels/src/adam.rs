@@ -19,7 +19,8 @@ const EPSILON: f32 = 1e-8;
 pub(crate) struct Adam {
     n_parameters: usize,
     learning_rate: f64,
-    n_steps: i32,
+    /// β₁ᵗ and β₂ᵗ after t steps.
+    decayed: [f64; 2],
     parameters: Columns<f32>,
     gradient: Columns<f32>,
     mean: Columns<f32>,
@@ -34,7 +35,7 @@ impl Adam {
         let mut adam = Self {
             n_parameters: parameters.len(),
             learning_rate,
-            n_steps: 0,
+            decayed: [1.; 2],
             parameters: column(),
             gradient: column(),
             mean: column(),
@@ -73,9 +74,9 @@ impl Adam {
     /// One step, after which the gradient is zero again.
     #[inline(always)]
     pub(crate) fn step<S: Level, const V: usize>(&mut self, simd: S) {
-        self.n_steps = self.n_steps.saturating_add(1);
-        let correction = |decay: f64| (1. / (1. - decay.powi(self.n_steps))) as f32;
-        let (mean_scale, square_scale) = (correction(BETA_1), correction(BETA_2));
+        self.decayed[0] *= BETA_1;
+        self.decayed[1] *= BETA_2;
+        let [mean_scale, square_scale] = self.decayed.map(|left| (1. / (1. - left)) as f32);
         let splat = |value: f64| Block::<S, f32, V>::splat(simd, value as f32);
         let (keep_mean, add_mean) = (splat(BETA_1), splat(1. - BETA_1));
         let (keep_square, add_square) = (splat(BETA_2), splat(1. - BETA_2));
@@ -93,7 +94,8 @@ impl Adam {
         {
             let slope = Block::<S, f32, V>::new(simd, *gradient);
             let next_mean = Block::<S, f32, V>::new(simd, *mean) * keep_mean + slope * add_mean;
-            let next_square = Block::<S, f32, V>::new(simd, *square) * keep_square + slope * slope * add_square;
+            let next_square =
+                Block::<S, f32, V>::new(simd, *square) * keep_square + slope * slope * add_square;
             let root = (next_square * square_scale).sqrt() + EPSILON;
             let step = (next_mean * mean_scale) / root * learning_rate;
             let next = Block::<S, f32, V>::new(simd, *parameter) - step;
@@ -105,5 +107,15 @@ impl Adam {
             *square = next_square.lanes;
             *gradient = Block::<S, f32, V>::zero(simd).lanes;
         }
+    }
+
+    /// The gradient of the first step, which Adam's first mean is a tenth of.
+    #[cfg(test)]
+    pub(crate) fn first_gradient(&self) -> Vec<f64> {
+        let means = &self.mean.values()[..self.n_parameters];
+        means
+            .iter()
+            .map(|&mean| f64::from(mean) / (1. - BETA_1))
+            .collect()
     }
 }

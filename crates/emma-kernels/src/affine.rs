@@ -89,30 +89,43 @@ pub(crate) fn affine_input_gradient<S: Level, R: Real, const V: usize>(
     }
 }
 
-/// Adds the gradients of weight `Σ dy xᵀ` and bias `Σ dy` to the elements that begin at `weight` and at
-/// `bias`.
+/// Adds the gradients of weight `Σ dy xᵀ` and bias `Σ dy` to the elements that begin at `first`, the
+/// biases after the weights.
 #[inline(always)]
 pub(crate) fn affine_parameter_gradient<S: Level, R: Real, const V: usize>(
     simd: S,
     inputs: &[Lanes<S, R, V>],
     output_gradient: &[Lanes<S, R, V>],
     n_blocks: usize,
-    (weight, bias): (usize, usize),
+    first: usize,
     sums: &mut Sums<'_, S, R>,
 ) {
-    let n_inputs = inputs.len() / n_blocks;
-    for (output, gradient) in output_gradient.chunks_exact(n_blocks).enumerate() {
+    let mut run = sums.run(first);
+    for gradient in output_gradient.chunks_exact(n_blocks) {
+        for values in inputs.chunks_exact(n_blocks) {
+            run.add(sum_of_products::<S, R, V>(simd, gradient, values));
+        }
+    }
+    for gradient in output_gradient.chunks_exact(n_blocks) {
         let mut total = Block::<S, R, V>::zero(simd);
         for &lanes in gradient {
             total = total + Block::<S, R, V>::new(simd, lanes);
         }
-        sums.add(bias + output, total);
-        for (input, values) in inputs.chunks_exact(n_blocks).enumerate() {
-            let mut total = Block::<S, R, V>::zero(simd);
-            for (&gradient, &value) in gradient.iter().zip(values) {
-                total = Block::<S, R, V>::new(simd, gradient).mul_add(Block::<S, R, V>::new(simd, value), total);
-            }
-            sums.add(weight + output * n_inputs + input, total);
-        }
+        run.add(total);
     }
+    run.finish();
+}
+
+/// Products of two columns, added up over the blocks.
+#[inline(always)]
+pub(crate) fn sum_of_products<S: Level, R: Real, const V: usize>(
+    simd: S,
+    a: &[Lanes<S, R, V>],
+    b: &[Lanes<S, R, V>],
+) -> Block<S, R, V> {
+    let mut total = Block::<S, R, V>::zero(simd);
+    for (&a, &b) in a.iter().zip(b) {
+        total = Block::<S, R, V>::new(simd, a).mul_add(Block::<S, R, V>::new(simd, b), total);
+    }
+    total
 }

@@ -127,8 +127,7 @@ impl<S: Level, R: Real, const V: usize> Block<S, R, V> {
         let scaled = self * R::of(std::f64::consts::LOG2_E);
         let (mut k, mut half_power) = (scaled, scaled);
         for v in 0..V {
-            (k.lanes[v], half_power.lanes[v]) =
-                R::round_and_half_power(self.simd, scaled.lanes[v]);
+            (k.lanes[v], half_power.lanes[v]) = R::round_and_half_power(self.simd, scaled.lanes[v]);
         }
         let [high, low] = precision.ln_2;
         let r = k.mul_add(self.like(-high), self);
@@ -147,9 +146,9 @@ impl<S: Level, R: Real, const V: usize> Block<S, R, V> {
         let (reduced, half_power) = self.reduced_exponential();
         // Twice half the power: 2^k itself overflows before the exponential does.
         let value = (reduced * half_power + half_power) * R::of(2.);
-        let value = self
-            .like(R::PRECISION.overflow)
-            .select_less(self, self.like(f64::INFINITY), value);
+        let value =
+            self.like(R::PRECISION.overflow)
+                .select_less(self, self.like(f64::INFINITY), value);
         let zero = Self::zero(self.simd);
         self.select_less(self.like(R::PRECISION.underflow), zero, value)
     }
@@ -189,8 +188,7 @@ impl<S: Level, R: Real, const V: usize> Block<S, R, V> {
     pub(crate) fn ln_of_normal(self) -> Self {
         let (mut k, mut mantissa) = (self, self);
         for v in 0..V {
-            (k.lanes[v], mantissa.lanes[v]) =
-                R::exponent_and_mantissa(self.simd, self.lanes[v]);
+            (k.lanes[v], mantissa.lanes[v]) = R::exponent_and_mantissa(self.simd, self.lanes[v]);
         }
         let one = self.like(1.);
         let s = (mantissa - one) / (mantissa + one);

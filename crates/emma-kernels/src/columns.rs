@@ -11,7 +11,7 @@ const LINE: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Columns<R> {
     values: Vec<R>,
-    n_columns: usize,
+    width: usize,
     n_blocks: usize,
 }
 
@@ -22,14 +22,17 @@ impl<R: Real> Columns<R> {
         let spare = LINE / size_of::<R>();
         Self {
             values: vec![R::zero(); n_columns * n_blocks * BLOCK + spare],
-            n_columns,
+            width: n_columns,
             n_blocks,
         }
     }
 
     fn start(&self) -> usize {
         // The allocation never moves: nothing is added to it.
-        self.values.as_ptr().align_offset(LINE).min(LINE / size_of::<R>())
+        self.values
+            .as_ptr()
+            .align_offset(LINE)
+            .min(LINE / size_of::<R>())
     }
 
     /// Rows of a column, those that fill the last block included.
@@ -38,7 +41,7 @@ impl<R: Real> Columns<R> {
     }
 
     fn len(&self) -> usize {
-        self.n_columns * self.n_rows()
+        self.width * self.n_rows()
     }
 
     /// All numbers, column by column.
@@ -79,17 +82,23 @@ impl<R: Real> Columns<R> {
         first_column: usize,
         width: usize,
         source: &[R],
-        order: impl Iterator<Item = usize> + Clone,
-        n_rows: usize,
+        order: impl Iterator<Item = usize>,
     ) {
         let stride = self.n_rows();
         let columns = &mut self.values_mut()[first_column * stride..][..width * stride];
-        let padded = order.clone().chain(order.take(1).cycle());
-        for (lane, row) in padded.take(n_rows.next_multiple_of(BLOCK)).enumerate() {
+        let mut lane = 0;
+        for row in order {
             let values = &source[row * width..][..width];
-            for (column, &value) in columns.chunks_exact_mut(stride).zip(values) {
-                column[lane] = value;
+            let mut place = lane;
+            for &value in values {
+                columns[place] = value;
+                place += stride;
             }
+            lane += 1;
+        }
+        for column in columns.chunks_exact_mut(stride) {
+            let first = column[0];
+            column[lane..lane.next_multiple_of(BLOCK)].fill(first);
         }
     }
 }
@@ -97,7 +106,9 @@ impl<R: Real> Columns<R> {
 /// Numbers as blocks of rows.
 #[inline(always)]
 pub(crate) fn blocks<S: Level, R: Real, const V: usize>(values: &[R]) -> &[Lanes<S, R, V>] {
-    bytemuck::cast_slice::<R, R::Vector<S>>(values).as_chunks::<V>().0
+    bytemuck::cast_slice::<R, R::Vector<S>>(values)
+        .as_chunks::<V>()
+        .0
 }
 
 /// Numbers as blocks of rows.
@@ -105,7 +116,9 @@ pub(crate) fn blocks<S: Level, R: Real, const V: usize>(values: &[R]) -> &[Lanes
 pub(crate) fn blocks_mut<S: Level, R: Real, const V: usize>(
     values: &mut [R],
 ) -> &mut [Lanes<S, R, V>] {
-    bytemuck::cast_slice_mut::<R, R::Vector<S>>(values).as_chunks_mut::<V>().0
+    bytemuck::cast_slice_mut::<R, R::Vector<S>>(values)
+        .as_chunks_mut::<V>()
+        .0
 }
 
 /// One block of a list.

@@ -1,6 +1,6 @@
 //! Steps 2 to 4 of the thesis: from potential energies to attention, and back.
 
-use crate::block::Block;
+use crate::block::{Block, Lanes};
 use crate::columns::{Columns, at};
 use crate::level::{BLOCK, Level, Task};
 use crate::real::Real;
@@ -73,7 +73,6 @@ impl Layout {
 /// Columns of everything the gate knows about some rows, each `[modes]`.
 #[derive(Debug)]
 pub(crate) struct GateColumns<R> {
-    pub(crate) potential: Columns<R>,
     energy: Columns<R>,
     log_energy: Columns<R>,
     modal_energy: Columns<R>,
@@ -90,7 +89,6 @@ impl<R: Real> GateColumns<R> {
     pub(crate) fn new(n_modes: usize, n_rows: usize) -> Self {
         let columns = || Columns::new(n_modes, n_rows);
         Self {
-            potential: columns(),
             energy: columns(),
             log_energy: columns(),
             modal_energy: columns(),
@@ -104,17 +102,18 @@ impl<R: Real> GateColumns<R> {
         }
     }
 
-    /// Forward, from `potential` to `attention`.
+    /// Forward, from potentials to `attention`: `n_blocks` of the `stride` blocks of each column.
     #[inline(always)]
     pub(crate) fn forward<S: Level, const V: usize>(
         &mut self,
         simd: S,
         gate: &Gate<'_, R>,
+        potential: &[Lanes<S, R, V>],
         n_blocks: usize,
+        stride: usize,
     ) {
-        let stride = self.potential.n_rows() / BLOCK;
         let layout = Layout::new(gate.minimum_potential.len());
-        self.self_energies::<S, V>(simd, gate, layout, n_blocks, stride);
+        self.self_energies::<S, V>(simd, gate, layout, potential, n_blocks, stride);
         self.modal_energies::<S, V>(simd, gate, layout, n_blocks, stride);
         self.attend::<S, V>(simd, gate, layout, n_blocks, stride);
     }
@@ -125,10 +124,10 @@ impl<R: Real> GateColumns<R> {
         simd: S,
         gate: &Gate<'_, R>,
         layout: Layout,
+        potential: &[Lanes<S, R, V>],
         n_blocks: usize,
         stride: usize,
     ) {
-        let potential = self.potential.blocks::<S, V>();
         let energy = self.energy.blocks_mut::<S, V>();
         let log_energy = self.log_energy.blocks_mut::<S, V>();
         for mode in 0..layout.n_modes {
@@ -136,7 +135,8 @@ impl<R: Real> GateColumns<R> {
             let bias = Block::<S, R, V>::splat(simd, gate.parameters[layout.self_bias + mode]);
             let minimum = gate.minimum_potential[mode];
             for index in mode * stride..mode * stride + n_blocks {
-                let corrected = corrected::<S, R, V>(at::<S, R, V>(simd, potential, index), minimum);
+                let corrected =
+                    corrected::<S, R, V>(at::<S, R, V>(simd, potential, index), minimum);
                 let value = corrected.mul_add(weight, bias);
                 energy[index] = value.lanes;
                 log_energy[index] = value.ln().lanes;
@@ -210,7 +210,8 @@ impl<R: Real> GateColumns<R> {
             let share = Block::<S, R, V>::splat(simd, R::one()) / partition;
             for index in indices(block) {
                 let alpha = Block::<S, R, V>::new(simd, importance[index]) * share;
-                log_importance[index] = (Block::<S, R, V>::new(simd, log_importance[index]) - log_partition).lanes;
+                log_importance[index] =
+                    (Block::<S, R, V>::new(simd, log_importance[index]) - log_partition).lanes;
                 importance[index] = alpha.lanes;
                 let argument = alpha * gain - bias;
                 attention[index] = argument.tanh().rectified().lanes;
@@ -225,21 +226,19 @@ impl<R: Real> GateColumns<R> {
         &mut self,
         simd: S,
         gate: &Gate<'_, R>,
-        n_blocks: usize,
+        potential: &[Lanes<S, R, V>],
+        extent: (usize, usize),
         of_energies: bool,
-        offset: usize,
         sums: &mut Sums<'_, S, R>,
     ) {
         let layout = Layout::new(gate.minimum_potential.len());
-        let stride = self.potential.n_rows() / BLOCK;
-        self.attend_backward::<S, V>(simd, gate, layout, (n_blocks, stride), of_energies, offset, sums);
-        self.modal_energies_backward::<S, V>(simd, gate, layout, (n_blocks, stride), offset, sums);
-        self.self_energies_backward::<S, V>(simd, gate, layout, (n_blocks, stride), offset, sums);
+        self.attend_backward::<S, V>(simd, gate, layout, extent, of_energies, sums);
+        self.modal_energies_backward::<S, V>(simd, gate, layout, extent, sums);
+        self.self_energies_backward::<S, V>(simd, gate, layout, potential, extent, sums);
     }
 
     /// Leaves the gradient of modal energies, and adds them to those of self-energies.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
     fn attend_backward<S: Level, const V: usize>(
         &mut self,
         simd: S,
@@ -247,7 +246,6 @@ impl<R: Real> GateColumns<R> {
         layout: Layout,
         (n_blocks, stride): (usize, usize),
         of_energies: bool,
-        offset: usize,
         sums: &mut Sums<'_, S, R>,
     ) {
         let importance = self.importance.blocks::<S, V>();
@@ -259,7 +257,10 @@ impl<R: Real> GateColumns<R> {
         let indices = |block: usize| (0..layout.n_modes).map(move |mode| mode * stride + block);
         let coldness = Block::<S, R, V>::splat(simd, gate.coldness.min(R::max_value()).neg());
         let gain = Block::<S, R, V>::splat(simd, gate.parameters[layout.gain]);
-        let (zero, one) = (Block::<S, R, V>::zero(simd), Block::<S, R, V>::splat(simd, R::one()));
+        let (zero, one) = (
+            Block::<S, R, V>::zero(simd),
+            Block::<S, R, V>::splat(simd, R::one()),
+        );
         let (mut of_gain, mut of_bias) = (zero, zero);
         for block in 0..n_blocks {
             let mut total = zero;
@@ -289,8 +290,8 @@ impl<R: Real> GateColumns<R> {
                 modal_energy_gradient[index] = of_modal.lanes;
             }
         }
-        sums.add(offset + layout.gain, of_gain);
-        sums.add(offset + layout.attention_bias, of_bias);
+        sums.add(layout.gain, of_gain);
+        sums.add(layout.attention_bias, of_bias);
     }
 
     /// Leaves the gradient of the logarithms of self-energies where that of log-importance was.
@@ -301,7 +302,6 @@ impl<R: Real> GateColumns<R> {
         gate: &Gate<'_, R>,
         layout: Layout,
         (n_blocks, stride): (usize, usize),
-        offset: usize,
         sums: &mut Sums<'_, S, R>,
     ) {
         let zero = Block::<S, R, V>::zero(simd);
@@ -321,7 +321,10 @@ impl<R: Real> GateColumns<R> {
                 let (mut of_weight, mut of_exponent) = (zero, zero);
                 for block in 0..n_blocks {
                     let (at_i, at_j) = (i * stride + block, j * stride + block);
-                    let (log_i, log_j) = (at::<S, R, V>(simd, log_energy, at_i), at::<S, R, V>(simd, log_energy, at_j));
+                    let (log_i, log_j) = (
+                        at::<S, R, V>(simd, log_energy, at_i),
+                        at::<S, R, V>(simd, log_energy, at_j),
+                    );
                     let blend = blend::<S, R, V>(simd, log_i, log_j, exponent);
                     let of_shared = at::<S, R, V>(simd, modal_energy_gradient, at_i);
                     let of_blend = of_shared * blend;
@@ -329,11 +332,13 @@ impl<R: Real> GateColumns<R> {
                     of_weight = of_weight + of_blend;
                     of_exponent = of_power.mul_add(log_i - log_j, of_exponent);
                     let of_i = of_power * exponent;
-                    log_gradient[at_i] = (Block::<S, R, V>::new(simd, log_gradient[at_i]) + of_i).lanes;
-                    log_gradient[at_j] = (Block::<S, R, V>::new(simd, log_gradient[at_j]) + (of_power - of_i)).lanes;
+                    log_gradient[at_i] =
+                        (Block::<S, R, V>::new(simd, log_gradient[at_i]) + of_i).lanes;
+                    log_gradient[at_j] =
+                        (Block::<S, R, V>::new(simd, log_gradient[at_j]) + (of_power - of_i)).lanes;
                 }
-                sums.add(offset + layout.coupling_weight + pair, of_weight);
-                sums.add(offset + layout.coupling_exponent + pair, of_exponent);
+                sums.add(layout.coupling_weight + pair, of_weight);
+                sums.add(layout.coupling_exponent + pair, of_exponent);
             }
         }
     }
@@ -344,12 +349,11 @@ impl<R: Real> GateColumns<R> {
         simd: S,
         gate: &Gate<'_, R>,
         layout: Layout,
+        potential: &[Lanes<S, R, V>],
         (n_blocks, stride): (usize, usize),
-        offset: usize,
         sums: &mut Sums<'_, S, R>,
     ) {
         let zero = Block::<S, R, V>::zero(simd);
-        let potential = self.potential.blocks::<S, V>();
         let energy = self.energy.blocks::<S, V>();
         let log_gradient = self.log_importance_gradient.blocks::<S, V>();
         let energy_gradient = self.energy_gradient.blocks_mut::<S, V>();
@@ -364,11 +368,15 @@ impl<R: Real> GateColumns<R> {
                 let potential = at::<S, R, V>(simd, potential, index);
                 of_weight = of_energy.mul_add(corrected::<S, R, V>(potential, minimum), of_weight);
                 of_bias = of_bias + of_energy;
-                let below = potential.select_less(Block::<S, R, V>::splat(simd, minimum), zero, of_energy * weight);
+                let below = potential.select_less(
+                    Block::<S, R, V>::splat(simd, minimum),
+                    zero,
+                    of_energy * weight,
+                );
                 energy_gradient[index] = below.lanes;
             }
-            sums.add(offset + layout.self_weight + mode, of_weight);
-            sums.add(offset + layout.self_bias + mode, of_bias);
+            sums.add(layout.self_weight + mode, of_weight);
+            sums.add(layout.self_bias + mode, of_bias);
         }
     }
 }
@@ -451,12 +459,16 @@ impl<R: Real> Task<R> for Forward<'_, R> {
         let n_modes = self.gate.n_modes();
         let n_rows = self.potentials.len() / n_modes;
         let mut columns = GateColumns::new(n_modes, n_rows.min(TILE));
+        let mut potential = Columns::new(n_modes, n_rows.min(TILE));
+        let stride = potential.n_rows();
         let tiles = self.potentials.chunks(TILE * n_modes);
-        for (potentials, outputs) in tiles.zip(self.outputs.chunks_mut(TILE * n_modes * N_OUTPUTS)) {
+        for (potentials, outputs) in tiles.zip(self.outputs.chunks_mut(TILE * n_modes * N_OUTPUTS))
+        {
             let n_rows = potentials.len() / n_modes;
-            columns.potential.gather(0, n_modes, potentials, 0..n_rows, n_rows);
-            columns.forward::<S, V>(simd, self.gate, n_rows.div_ceil(BLOCK));
-            let stride = columns.potential.n_rows();
+            potential.gather(0, n_modes, potentials, 0..n_rows);
+            let n_blocks = n_rows.div_ceil(BLOCK);
+            let potential = potential.blocks::<S, V>();
+            columns.forward::<S, V>(simd, self.gate, potential, n_blocks, stride / BLOCK);
             let parts = [
                 columns.energy.values(),
                 columns.modal_energy.values(),
@@ -493,6 +505,8 @@ impl<R: Real> Task<R> for Backward<'_, R> {
         let n_rows = self.potentials.len() / n_modes;
         let width = n_modes * N_OUTPUTS;
         let mut columns = GateColumns::new(n_modes, n_rows.min(TILE));
+        let mut potential = Columns::new(n_modes, n_rows.min(TILE));
+        let stride = potential.n_rows();
         let mut sums = Sums::new(simd, self.parameter_gradient);
         let tiles = self
             .potentials
@@ -503,7 +517,7 @@ impl<R: Real> Task<R> for Backward<'_, R> {
         for (((potentials, outputs), output_gradient), potential_gradient) in tiles {
             let n_rows = potentials.len() / n_modes;
             let n_blocks = n_rows.div_ceil(BLOCK);
-            columns.potential.gather(0, n_modes, potentials, 0..n_rows, n_rows);
+            potential.gather(0, n_modes, potentials, 0..n_rows);
             scatter(&mut columns.energy, outputs, 0, n_modes, None);
             scatter(&mut columns.log_importance, outputs, 2, n_modes, None);
             scatter(&mut columns.attention, outputs, 3, n_modes, None);
@@ -518,9 +532,15 @@ impl<R: Real> Task<R> for Backward<'_, R> {
             for (part, gradient) in gradients.into_iter().enumerate() {
                 scatter(gradient, output_gradient, part, n_modes, Some(R::zero()));
             }
-            columns.backward::<S, V>(simd, self.gate, n_blocks, true, 0, &mut sums);
-            let stride = columns.potential.n_rows();
-            for (mode, column) in columns.energy_gradient.values().chunks_exact(stride).enumerate() {
+            let extent = (n_blocks, stride / BLOCK);
+            let potential = potential.blocks::<S, V>();
+            columns.backward::<S, V>(simd, self.gate, potential, extent, true, &mut sums);
+            for (mode, column) in columns
+                .energy_gradient
+                .values()
+                .chunks_exact(stride)
+                .enumerate()
+            {
                 for (row, &value) in potential_gradient.chunks_exact_mut(n_modes).zip(column) {
                     row[mode] = value;
                 }
@@ -567,4 +587,3 @@ fn scatter<R: Real>(
         column[n_rows..].fill(filled);
     }
 }
-

@@ -90,7 +90,10 @@ mod x86 {
             }
             // Quarters 0 and 2 of both, and quarters 1 and 3 of both: twice, and quarter q holds the
             // sums of vectors 4q to 4q + 3.
-            let halves = [fold(self, quads[0], quads[1]), fold(self, quads[2], quads[3])];
+            let halves = [
+                fold(self, quads[0], quads[1]),
+                fold(self, quads[2], quads[3]),
+            ];
             cast(fold(self, halves[0], halves[1]))
         }
     }

@@ -1,15 +1,16 @@
 //! Fused CPU kernels of energy-based multi-modal attention, over plain slices.
 //!
-//! What the crates above compute with candle operations, one after the other, is done here in one pass
-//! over blocks of 32 rows, with the vectors of the processor at hand ([`InstructionSet`]).
+//! What `emma-energy`, `emma-attention` and `emma-models` compute with candle operations, one after the
+//! other, is done here in one pass over blocks of 32 rows, with the vectors of the processor at hand
+//! ([`InstructionSet`]). Those crates do not use it yet.
 //!
 //! - [`potential`]: energy of denoising autoencoders, with gradients.
 //! - [`gate`]: steps 2 to 4, from potential energies to attention, with gradients.
 //! - [`StageOne`], [`StageTwo`]: whole training steps, optimizer included.
 //! - [`Scorer`]: rows to probabilities.
 //!
-//! No kernel depends on candle; each has its reference in candle operations in the crate that uses it
-//! (`emma-energy`, `emma-attention`, `emma-models`), and is tested against it there.
+//! No kernel depends on candle. Each is tested here against the thesis's equations in plain f64, written
+//! row by row, and against central differences.
 //!
 //! # Invariants
 //! - A row's results do not depend on the other rows, nor on how many there are.
@@ -20,6 +21,8 @@
 #![forbid(unsafe_code)]
 // Vectors stay in registers only if everything between a loop and an instruction is inlined.
 #![allow(clippy::inline_always)]
+// One index reads several lists of columns.
+#![allow(clippy::needless_range_loop)]
 
 mod adam;
 mod affine;
@@ -33,9 +36,16 @@ mod scorer;
 mod stage_one;
 mod stage_two;
 mod sums;
+#[cfg(test)]
+mod tests;
 
 pub use level::InstructionSet;
 pub use real::Real;
 pub use scorer::Scorer;
 pub use stage_one::{StageOne, StageOneConfig};
-pub use stage_two::{GateConfig, Network, Rows, StageTwo, StageTwoConfig};
+pub use stage_two::{Batches, GateConfig, Network, Rows, StageTwo, StageTwoConfig};
+
+/// The example of the crate's front page compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct FrontPage;

@@ -109,7 +109,7 @@ impl<R: Real> Autoencoder<'_, R> {
         R::dispatch(Energies {
             autoencoder: self,
             rows,
-            energies,
+            results: energies,
         });
     }
 
@@ -138,7 +138,7 @@ impl<R: Real> Autoencoder<'_, R> {
 struct Energies<'a, R> {
     autoencoder: &'a Autoencoder<'a, R>,
     rows: &'a [R],
-    energies: &'a mut [R],
+    results: &'a mut [R],
 }
 
 impl<R: Real> Task<R> for Energies<'_, R> {
@@ -147,13 +147,13 @@ impl<R: Real> Task<R> for Energies<'_, R> {
     #[inline(always)]
     fn run<S: Level, const V: usize>(self, simd: S) {
         let n_features = self.autoencoder.n_features();
-        let tile = TILE.min(self.energies.len());
+        let tile = TILE.min(self.results.len());
         let mut columns = PotentialColumns::new(self.autoencoder, tile);
         let mut column = Columns::new(1, tile);
         let tiles = self.rows.chunks(TILE * n_features);
-        for (rows, energies) in tiles.zip(self.energies.chunks_mut(TILE)) {
+        for (rows, energies) in tiles.zip(self.results.chunks_mut(TILE)) {
             let n_rows = energies.len();
-            columns.rows.gather(0, n_features, rows, 0..n_rows, n_rows);
+            columns.rows.gather(0, n_features, rows, 0..n_rows);
             let n_blocks = n_rows.div_ceil(BLOCK);
             columns.energies::<S, V>(simd, self.autoencoder, n_blocks, column.values_mut());
             energies.copy_from_slice(&column.values()[..n_rows]);
@@ -190,7 +190,7 @@ impl<R: Real> Task<R> for Gradients<'_, R> {
         for ((rows, energy_gradient), row_gradient) in tiles {
             let n_rows = energy_gradient.len();
             let n_blocks = n_rows.div_ceil(BLOCK);
-            columns.rows.gather(0, n_features, rows, 0..n_rows, n_rows);
+            columns.rows.gather(0, n_features, rows, 0..n_rows);
             // Rows that fill the last block add nothing.
             gradient.values_mut()[n_rows..].fill(R::zero());
             gradient.values_mut()[..n_rows].copy_from_slice(energy_gradient);
@@ -209,7 +209,8 @@ impl<R: Real> Task<R> for Gradients<'_, R> {
                 let mut of_unit = Block::<S, R, V>::zero(simd);
                 let values = &mut hidden[unit * stride..][..n_blocks];
                 for (value, &gradient) in values.iter_mut().zip(gradient) {
-                    let slope = Block::<S, R, V>::new(simd, *value).sigmoid() * Block::<S, R, V>::new(simd, gradient);
+                    let slope = Block::<S, R, V>::new(simd, *value).sigmoid()
+                        * Block::<S, R, V>::new(simd, gradient);
                     *value = slope.lanes;
                     of_unit = of_unit - slope;
                 }

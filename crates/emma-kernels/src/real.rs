@@ -241,7 +241,7 @@ impl Real for f64 {
     const PRECISION: Precision = Precision {
         exponential: &EXPONENTIAL,
         logarithm: &LOGARITHM,
-        ln_2: [0.693_147_180_369_123_816_49, 1.908_214_929_270_587_7e-10],
+        ln_2: [0.693_147_180_369_123_8, 1.908_214_929_270_587_7e-10],
         underflow: -708.,
         overflow: 709.782_712_893_384,
     };

@@ -61,6 +61,7 @@ impl<R: Real> Task<R> for Score<'_, R> {
             .map(|autoencoder| PotentialColumns::new(autoencoder, tile))
             .collect();
         let mut gate = GateColumns::new(n_modes, tile);
+        let mut potential = Columns::new(n_modes, tile);
         let mut layers: Vec<Columns<R>> = scorer
             .network
             .widths
@@ -72,19 +73,21 @@ impl<R: Real> Task<R> for Score<'_, R> {
         for (rows, probabilities) in tiles.zip(self.probabilities.chunks_mut(TILE)) {
             let n_rows = probabilities.len();
             let n_blocks = n_rows.div_ceil(BLOCK);
-            layers[0].gather(0, n_features, rows, 0..n_rows, n_rows);
+            layers[0].gather(0, n_features, rows, 0..n_rows);
             let mut first = 0;
             for (mode, (columns, autoencoder)) in
                 modes.iter_mut().zip(&scorer.autoencoders).enumerate()
             {
                 let width = autoencoder.n_features();
-                let source = &layers[0].values()[first * stride * BLOCK..][..width * stride * BLOCK];
+                let source =
+                    &layers[0].values()[first * stride * BLOCK..][..width * stride * BLOCK];
                 columns.rows.values_mut().copy_from_slice(source);
-                let energies = gate.potential.column_mut(mode);
+                let energies = potential.column_mut(mode);
                 columns.energies::<S, V>(simd, autoencoder, n_blocks, energies);
                 first += width;
             }
-            gate.forward::<S, V>(simd, &scorer.gate, n_blocks);
+            let potential = potential.blocks::<S, V>();
+            gate.forward::<S, V>(simd, &scorer.gate, potential, n_blocks, stride);
             let attention = gate.attention.blocks::<S, V>();
             let inputs = layers[0].blocks_mut::<S, V>();
             let mut feature = 0;
@@ -111,7 +114,12 @@ impl<R: Real> Task<R> for Score<'_, R> {
                 affine::<S, R, V>(simd, inputs, weight, bias, outputs, stride);
                 for lanes in outputs.iter_mut() {
                     let value = Block::<S, R, V>::new(simd, *lanes);
-                    *lanes = if k == last { value.sigmoid() } else { value.rectified() }.lanes;
+                    *lanes = if k == last {
+                        value.sigmoid()
+                    } else {
+                        value.rectified()
+                    }
+                    .lanes;
                 }
             }
             probabilities.copy_from_slice(&layers[last].values()[..n_rows]);

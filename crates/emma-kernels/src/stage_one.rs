@@ -1,7 +1,7 @@
 //! Stage one: training a denoising autoencoder, one fused step a mini-batch.
 
 use crate::adam::Adam;
-use crate::affine::{affine, affine_input_gradient, affine_parameter_gradient};
+use crate::affine::{affine, affine_input_gradient, affine_parameter_gradient, sum_of_products};
 use crate::block::Block;
 use crate::columns::{Columns, at};
 use crate::level::{BLOCK, Level, Task};
@@ -57,6 +57,11 @@ impl StageOne {
         self.adam.parameters()
     }
 
+    #[cfg(test)]
+    pub(crate) fn first_gradient(&self) -> Vec<f64> {
+        self.adam.first_gradient()
+    }
+
     /// One pass over rows that stand in the order of the epoch; returns the mean loss.
     ///
     /// # Shapes
@@ -94,13 +99,21 @@ impl StageOne {
             *lanes = Block::<S, f32, V>::new(simd, *lanes).sigmoid().lanes;
         }
         let residual = self.residual.blocks_mut::<S, V>();
-        affine::<S, f32, V>(simd, hidden, &self.transposed, decoder_bias, residual, n_blocks);
+        affine::<S, f32, V>(
+            simd,
+            hidden,
+            &self.transposed,
+            decoder_bias,
+            residual,
+            n_blocks,
+        );
         let clean = self.clean.blocks::<S, V>();
         let mut total = Block::<S, f32, V>::zero(simd);
         let scale = 2. / n_rows as f32;
         let rows = self.config.batch_size.min(n_rows);
         for (index, (lanes, &clean)) in residual.iter_mut().zip(clean).enumerate() {
-            let difference = Block::<S, f32, V>::new(simd, *lanes) - Block::<S, f32, V>::new(simd, clean);
+            let difference =
+                Block::<S, f32, V>::new(simd, *lanes) - Block::<S, f32, V>::new(simd, clean);
             let mut lanes_of_rows = difference.lanes;
             // What fills the last block counts for nothing.
             let first = index % n_blocks * BLOCK;
@@ -128,25 +141,31 @@ impl StageOne {
         }
         let mut loss = [0f32];
         let mut sums = Sums::new(simd, gradient);
-        let places = (0, n_weights);
-        affine_parameter_gradient::<S, f32, V>(simd, corrupted, hidden_gradient, n_blocks, places, &mut sums);
+        affine_parameter_gradient::<S, f32, V>(
+            simd,
+            corrupted,
+            hidden_gradient,
+            n_blocks,
+            0,
+            &mut sums,
+        );
         // The decoder's share of the tied weights, with the roles of the two sides exchanged.
-        for (unit, values) in hidden.chunks_exact(n_blocks).enumerate() {
-            for (feature, residual) in residual.chunks_exact(n_blocks).enumerate() {
-                let mut sum = Block::<S, f32, V>::zero(simd);
-                for (&value, &residual) in values.iter().zip(residual) {
-                    sum = Block::<S, f32, V>::new(simd, value).mul_add(Block::<S, f32, V>::new(simd, residual), sum);
-                }
-                sums.add(unit * n_features + feature, sum);
+        let mut run = sums.run(0);
+        for values in hidden.chunks_exact(n_blocks) {
+            for residual in residual.chunks_exact(n_blocks) {
+                run.add(sum_of_products::<S, f32, V>(simd, values, residual));
             }
         }
-        for (feature, residual) in residual.chunks_exact(n_blocks).enumerate() {
+        run.finish();
+        let mut run = sums.run(n_weights + n_hidden);
+        for residual in residual.chunks_exact(n_blocks) {
             let mut sum = Block::<S, f32, V>::zero(simd);
             for &residual in residual {
                 sum = sum + Block::<S, f32, V>::new(simd, residual);
             }
-            sums.add(n_weights + n_hidden + feature, sum);
+            run.add(sum);
         }
+        run.finish();
         sums.finish();
         let mut sums = Sums::new(simd, &mut loss);
         sums.add(0, total);
@@ -173,9 +192,9 @@ impl Task<f32> for Epoch<'_> {
         let batches = self.clean.chunks(rows_a_step);
         for (clean, corrupted) in batches.zip(self.corrupted.chunks(rows_a_step)) {
             let n_rows = clean.len() / width;
-            self.model.clean.gather(0, width, clean, 0..n_rows, n_rows);
+            self.model.clean.gather(0, width, clean, 0..n_rows);
             let columns = &mut self.model.corrupted;
-            columns.gather(0, width, corrupted, 0..n_rows, n_rows);
+            columns.gather(0, width, corrupted, 0..n_rows);
             total += self.model.step::<S, V>(simd, n_rows);
         }
         total / (self.clean.len() / width) as f64

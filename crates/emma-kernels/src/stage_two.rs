@@ -2,7 +2,7 @@
 
 use crate::adam::Adam;
 use crate::affine::{affine, affine_input_gradient, affine_parameter_gradient};
-use crate::block::Block;
+use crate::block::{Block, Lanes};
 use crate::columns::{Columns, at};
 use crate::gate::{Gate, GateColumns, Layout, n_parameters};
 use crate::level::{BLOCK, Level, Task};
@@ -45,7 +45,10 @@ pub struct Network {
 impl Network {
     /// Number of parameters: weight and bias of each layer.
     pub fn n_parameters(&self) -> usize {
-        self.widths.windows(2).map(|width| (width[0] + 1) * width[1]).sum()
+        self.widths
+            .windows(2)
+            .map(|width| (width[0] + 1) * width[1])
+            .sum()
     }
 }
 
@@ -79,6 +82,99 @@ pub struct Rows<'a> {
     pub labels: &'a [f32],
 }
 
+/// Rows in the order of an epoch, in the columns that a step reads: made once, used by any number of
+/// models.
+#[derive(Debug)]
+pub struct Batches {
+    n_rows: usize,
+    batch_size: usize,
+    n_features: usize,
+    n_modes: usize,
+    /// One batch after the other: features, potentials, signs, labels.
+    columns: Columns<f32>,
+}
+
+impl Batches {
+    /// Takes the rows in this order.
+    ///
+    /// # Shapes
+    /// - `mode_widths`: features of each mode
+    pub fn new(
+        rows: &Rows<'_>,
+        mode_widths: &[usize],
+        batch_size: usize,
+        order: impl ExactSizeIterator<Item = usize> + Clone,
+    ) -> Self {
+        let n_rows = order.len();
+        let n_modes = mode_widths.len();
+        let n_features: usize = mode_widths.iter().sum();
+        let a_batch = n_features + 2 * n_modes + 1;
+        let n_batches = n_rows.div_ceil(batch_size);
+        let mut columns = Columns::new(a_batch * n_batches, batch_size);
+        let mut rest = order;
+        for batch in 0..n_batches {
+            let now = rest.clone().take(batch_size);
+            let mut first = batch * a_batch;
+            for (&source, &width) in rows.modes.iter().zip(mode_widths) {
+                columns.gather(first, width, source, now.clone());
+                first += width;
+            }
+            for source in [rows.potentials, rows.signs] {
+                if !source.is_empty() {
+                    columns.gather(first, n_modes, source, now.clone());
+                }
+                first += n_modes;
+            }
+            if !rows.labels.is_empty() {
+                columns.gather(first, 1, rows.labels, now);
+            }
+            rest.nth(batch_size - 1);
+        }
+        Self {
+            n_rows,
+            batch_size,
+            n_features,
+            n_modes,
+            columns,
+        }
+    }
+
+    /// Number of rows.
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Each batch and its number of rows.
+    #[inline(always)]
+    fn iter<S: Level, const V: usize>(&self) -> impl Iterator<Item = (Batch<'_, S, V>, usize)> {
+        let n_blocks = self.columns.n_rows() / BLOCK;
+        let a_batch = (self.n_features + 2 * self.n_modes + 1) * n_blocks;
+        let batches = self.columns.blocks::<S, V>().chunks_exact(a_batch);
+        batches.enumerate().map(move |(batch, blocks)| {
+            let (inputs, rest) = blocks.split_at(self.n_features * n_blocks);
+            let (potentials, rest) = rest.split_at(self.n_modes * n_blocks);
+            let (signs, labels) = rest.split_at(self.n_modes * n_blocks);
+            let left = self.n_rows - batch * self.batch_size;
+            let batch = Batch {
+                inputs,
+                potentials,
+                signs,
+                labels,
+            };
+            (batch, left.min(self.batch_size))
+        })
+    }
+}
+
+/// Columns of one batch.
+#[derive(Clone, Copy)]
+struct Batch<'a, S: Level, const V: usize> {
+    inputs: &'a [Lanes<S, f32, V>],
+    potentials: &'a [Lanes<S, f32, V>],
+    signs: &'a [Lanes<S, f32, V>],
+    labels: &'a [Lanes<S, f32, V>],
+}
+
 /// A model in training: parameters, optimizer and scratch memory.
 ///
 /// Loss, gradients and ranges are those of `emma_models::train`, the reference.
@@ -89,17 +185,14 @@ pub struct StageTwo {
     n_gate_parameters: usize,
     layers: Vec<Layer>,
     gate: GateColumns<f32>,
-    inputs: Columns<f32>,
     weighted: Columns<f32>,
     /// Outputs of each layer; the last one holds logits.
     outputs: Vec<Columns<f32>>,
     /// Gradients of the same.
     output_gradients: Vec<Columns<f32>>,
     input_gradient: Columns<f32>,
-    labels: Columns<f32>,
     /// One for every row, zero for what fills the last block.
     row_weight: Columns<f32>,
-    signs: Columns<f32>,
 }
 
 /// Where a layer's parameters begin.
@@ -145,7 +238,9 @@ impl StageTwo {
             .collect();
         let layer_columns = || -> Vec<_> {
             let widths = layers.iter().map(|layer| layer.n_outputs);
-            widths.map(|width| Columns::new(width, batch_size)).collect()
+            widths
+                .map(|width| Columns::new(width, batch_size))
+                .collect()
         };
         let mut adam = Adam::new(parameters, config.learning_rate);
         if let GateConfig::Emma {
@@ -159,7 +254,11 @@ impl StageTwo {
             let lowest = minimum_self_weight as f32;
             adam.keep_within(layout.self_weight..layout.self_bias, lowest, f32::MAX);
             adam.keep_within(layout.self_bias..layout.coupling_weight, 0., f32::MAX);
-            adam.keep_within(layout.coupling_weight..layout.coupling_exponent, -limit, limit);
+            adam.keep_within(
+                layout.coupling_weight..layout.coupling_exponent,
+                -limit,
+                limit,
+            );
             adam.keep_within(layout.coupling_exponent..layout.gain, 0., 1.);
             adam.keep_within(layout.gain..layout.attention_bias, 0., f32::MAX);
             adam.keep_within(layout.attention_bias..layout.attention_bias + 1, 0., 1.);
@@ -168,14 +267,11 @@ impl StageTwo {
             adam,
             n_gate_parameters,
             gate: GateColumns::new(n_modes, batch_size),
-            inputs: Columns::new(n_features, batch_size),
             weighted: Columns::new(n_features, batch_size),
             outputs: layer_columns(),
             output_gradients: layer_columns(),
             input_gradient: Columns::new(n_features, batch_size),
-            labels: Columns::new(1, batch_size),
             row_weight: Columns::new(1, batch_size),
-            signs: Columns::new(n_modes, batch_size),
             layers,
             config,
         }
@@ -186,52 +282,45 @@ impl StageTwo {
         self.adam.parameters()
     }
 
-    /// One pass over the rows in this order; returns the mean loss, penalties included.
-    pub fn epoch(&mut self, rows: &Rows<'_>, order: &[u32]) -> f64 {
+    #[cfg(test)]
+    pub(crate) fn first_gradient(&self) -> Vec<f64> {
+        self.adam.first_gradient()
+    }
+
+    /// One pass over the rows; returns the mean loss, penalties included.
+    ///
+    /// The batches must have been made with this model's batch size and modes.
+    pub fn epoch(&mut self, batches: &Batches) -> f64 {
         f32::dispatch(Epoch {
             model: self,
-            rows,
-            order,
+            batches,
         })
     }
 
     /// Logits of all rows, `[rows]`.
-    pub fn logits(&mut self, rows: &Rows<'_>, logits: &mut [f32]) {
+    pub fn logits(&mut self, batches: &Batches, logits: &mut [f32]) {
         f32::dispatch(Logits {
             model: self,
-            rows,
-            logits,
+            batches,
+            results: logits,
         });
     }
 
     #[inline(always)]
-    fn gather(&mut self, rows: &Rows<'_>, order: impl Iterator<Item = usize> + Clone, n_rows: usize) {
-        let mut first = 0;
-        for (&source, &width) in rows.modes.iter().zip(&self.config.mode_widths) {
-            self.inputs.gather(first, width, source, order.clone(), n_rows);
-            first += width;
-        }
-        if let GateConfig::Emma { energy_weight, .. } = self.config.gate {
-            let n_modes = self.config.mode_widths.len();
-            let potential = &mut self.gate.potential;
-            potential.gather(0, n_modes, rows.potentials, order.clone(), n_rows);
-            if energy_weight != 0. && !rows.signs.is_empty() {
-                self.signs.gather(0, n_modes, rows.signs, order, n_rows);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn forward<S: Level, const V: usize>(&mut self, simd: S) {
-        let n_blocks = self.inputs.n_rows() / BLOCK;
+    fn forward<S: Level, const V: usize>(
+        &mut self,
+        simd: S,
+        batch: Batch<'_, S, V>,
+        n_blocks: usize,
+    ) {
         let parameters = self.adam.parameters();
         let gated = match &self.config.gate {
             GateConfig::Open => false,
             GateConfig::Softmax => {
                 let n_modes = self.config.mode_widths.len();
-                let (weight, bias) = parameters[..self.n_gate_parameters]
-                    .split_at(self.n_gate_parameters - n_modes);
-                let inputs = self.inputs.blocks::<S, V>();
+                let (weight, bias) =
+                    parameters[..self.n_gate_parameters].split_at(self.n_gate_parameters - n_modes);
+                let inputs = batch.inputs;
                 let shares = self.gate.attention.blocks_mut::<S, V>();
                 affine::<S, f32, V>(simd, inputs, weight, bias, shares, n_blocks);
                 softmax::<S, V>(simd, shares, n_blocks);
@@ -247,13 +336,14 @@ impl StageTwo {
                     minimum_potential,
                     coldness: *coldness as f32,
                 };
-                self.gate.forward::<S, V>(simd, &gate, n_blocks);
+                self.gate
+                    .forward::<S, V>(simd, &gate, batch.potentials, n_blocks, n_blocks);
                 true
             }
         };
         if gated {
             let attention = self.gate.attention.blocks::<S, V>();
-            let inputs = self.inputs.blocks::<S, V>();
+            let inputs = batch.inputs;
             let weighted = self.weighted.blocks_mut::<S, V>();
             for_each_feature(&self.config.mode_widths, |feature, mode| {
                 for block in 0..n_blocks {
@@ -263,8 +353,11 @@ impl StageTwo {
                 }
             });
         }
-        let inputs = if gated { &self.weighted } else { &self.inputs };
-        let mut inputs = inputs.blocks::<S, V>();
+        let mut inputs = if gated {
+            self.weighted.blocks::<S, V>()
+        } else {
+            batch.inputs
+        };
         let last = self.layers.len() - 1;
         for (k, (layer, outputs)) in self.layers.iter().zip(&mut self.outputs).enumerate() {
             let outputs = outputs.blocks_mut::<S, V>();
@@ -280,26 +373,40 @@ impl StageTwo {
         }
     }
 
-    /// One mini-batch that was gathered: loss, gradient, step. Returns the sum of the rows' losses.
+    /// One mini-batch: loss, gradient, step. Returns the sum of the rows' losses.
     #[inline(always)]
-    fn step<S: Level, const V: usize>(&mut self, simd: S, n_rows: usize) -> f64 {
-        self.forward::<S, V>(simd);
-        let n_blocks = self.inputs.n_rows() / BLOCK;
-        let task = self.loss::<S, V>(simd, n_rows);
+    fn step<S: Level, const V: usize>(
+        &mut self,
+        simd: S,
+        batch: Batch<'_, S, V>,
+        n_rows: usize,
+        n_blocks: usize,
+    ) -> f64 {
+        self.forward::<S, V>(simd, batch, n_blocks);
+        let task = self.loss::<S, V>(simd, batch, n_rows, n_blocks);
         let (parameters, gradient) = self.adam.parameters_and_gradient();
         let mut sums = Sums::new(simd, gradient);
         let gated = self.config.gate != GateConfig::Open;
-        let first_inputs = if gated { &self.weighted } else { &self.inputs };
+        let first_inputs = if gated {
+            self.weighted.blocks::<S, V>()
+        } else {
+            batch.inputs
+        };
         for (k, layer) in self.layers.iter().enumerate().rev() {
             let (before, from) = self.output_gradients.split_at_mut(k);
             let output_gradient = from[0].blocks::<S, V>();
             let inputs = match k.checked_sub(1) {
-                Some(previous) => &self.outputs[previous],
+                Some(previous) => self.outputs[previous].blocks::<S, V>(),
                 None => first_inputs,
             };
-            let inputs = inputs.blocks::<S, V>();
-            let places = (layer.weight, layer.bias);
-            affine_parameter_gradient::<S, f32, V>(simd, inputs, output_gradient, n_blocks, places, &mut sums);
+            affine_parameter_gradient::<S, f32, V>(
+                simd,
+                inputs,
+                output_gradient,
+                n_blocks,
+                layer.weight,
+                &mut sums,
+            );
             let input_gradient = match before.last_mut() {
                 Some(columns) => columns,
                 None if gated => &mut self.input_gradient,
@@ -319,24 +426,21 @@ impl StageTwo {
                 let zero = Block::<S, f32, V>::zero(simd);
                 for (gradient, &value) in input_gradient.iter_mut().zip(inputs) {
                     let value = Block::<S, f32, V>::new(simd, value);
-                    *gradient = zero.select_less(value, Block::<S, f32, V>::new(simd, *gradient), zero).lanes;
+                    *gradient = zero
+                        .select_less(value, Block::<S, f32, V>::new(simd, *gradient), zero)
+                        .lanes;
                 }
             }
         }
         if gated {
-            let input_gradient = self.input_gradient.blocks::<S, V>();
-            let inputs = self.inputs.blocks::<S, V>();
-            let attention_gradient = self.gate.attention_gradient.blocks_mut::<S, V>();
-            attention_gradient.fill(Block::<S, f32, V>::zero(simd).lanes);
-            for_each_feature(&self.config.mode_widths, |feature, mode| {
-                for block in 0..n_blocks {
-                    let index = feature * n_blocks + block;
-                    let sum = &mut attention_gradient[mode * n_blocks + block];
-                    *sum = at::<S, f32, V>(simd, input_gradient, index)
-                        .mul_add(at::<S, f32, V>(simd, inputs, index), Block::<S, f32, V>::new(simd, *sum))
-                        .lanes;
-                }
-            });
+            attention_gradient::<S, V>(
+                simd,
+                &self.config.mode_widths,
+                self.input_gradient.blocks::<S, V>(),
+                batch.inputs,
+                self.gate.attention_gradient.blocks_mut::<S, V>(),
+                n_blocks,
+            );
         }
         match &self.config.gate {
             GateConfig::Open => {}
@@ -344,9 +448,10 @@ impl StageTwo {
                 let shares = self.gate.attention.blocks::<S, V>();
                 let gradient = self.gate.attention_gradient.blocks_mut::<S, V>();
                 softmax_backward::<S, V>(simd, shares, gradient, n_blocks);
-                let bias = self.n_gate_parameters - self.config.mode_widths.len();
-                let inputs = self.inputs.blocks::<S, V>();
-                affine_parameter_gradient::<S, f32, V>(simd, inputs, gradient, n_blocks, (0, bias), &mut sums);
+                let inputs = batch.inputs;
+                affine_parameter_gradient::<S, f32, V>(
+                    simd, inputs, gradient, n_blocks, 0, &mut sums,
+                );
             }
             GateConfig::Emma {
                 minimum_potential,
@@ -358,7 +463,15 @@ impl StageTwo {
                     minimum_potential,
                     coldness: *coldness as f32,
                 };
-                self.gate.backward::<S, V>(simd, &gate, n_blocks, false, 0, &mut sums);
+                let potentials = batch.potentials;
+                self.gate.backward::<S, V>(
+                    simd,
+                    &gate,
+                    potentials,
+                    (n_blocks, n_blocks),
+                    false,
+                    &mut sums,
+                );
             }
         }
         sums.finish();
@@ -368,15 +481,23 @@ impl StageTwo {
         task + penalty * n_rows as f64
     }
 
-    /// Loss of the gathered rows, with the energy regularizer; leaves the gradients of logits and of
+    /// Loss of the rows, with the energy regularizer; leaves the gradients of logits and of
     /// log-importance.
     #[inline(always)]
-    fn loss<S: Level, const V: usize>(&mut self, simd: S, n_rows: usize) -> f64 {
-        let n_blocks = self.inputs.n_rows() / BLOCK;
+    fn loss<S: Level, const V: usize>(
+        &mut self,
+        simd: S,
+        batch: Batch<'_, S, V>,
+        n_rows: usize,
+        n_blocks: usize,
+    ) -> f64 {
+        let row_weight = self.row_weight.column_mut(0);
+        row_weight[..n_rows].fill(1.);
+        row_weight[n_rows..].fill(0.);
         let last = self.layers.len() - 1;
         let logits = self.outputs[last].blocks::<S, V>();
         let gradient = self.output_gradients[last].blocks_mut::<S, V>();
-        let labels = self.labels.blocks::<S, V>();
+        let labels = batch.labels;
         let row_weight = self.row_weight.blocks::<S, V>();
         let positive = self.config.positive_weight as f32;
         let one = Block::<S, f32, V>::splat(simd, 1.);
@@ -397,13 +518,15 @@ impl StageTwo {
             if energy_weight == 0. {
                 of_log.fill(Block::<S, f32, V>::zero(simd).lanes);
             } else {
-                let signs = self.signs.blocks::<S, V>();
+                let signs = batch.signs;
                 let log_importance = self.gate.log_importance.blocks::<S, V>();
+                let scale = -energy_weight as f32;
                 for (index, gradient) in of_log.iter_mut().enumerate() {
-                    let weight = at::<S, f32, V>(simd, row_weight, index % n_blocks) * -energy_weight as f32;
-                    let sign = at::<S, f32, V>(simd, signs, index) * weight;
-                    total = total + sign * at::<S, f32, V>(simd, log_importance, index);
-                    *gradient = (sign * (1. / n_rows as f32)).lanes;
+                    let sign = at::<S, f32, V>(simd, signs, index);
+                    let weight = at::<S, f32, V>(simd, row_weight, block_of(index, n_blocks));
+                    let signed = sign * weight * scale;
+                    total = total + signed * at::<S, f32, V>(simd, log_importance, index);
+                    *gradient = (signed * (1. / n_rows as f32)).lanes;
                 }
             }
         }
@@ -428,7 +551,10 @@ impl StageTwo {
         let layout = Layout::new(self.config.mode_widths.len());
         let (parameters, gradient) = self.adam.parameters_and_gradient();
         if symmetric {
-            symmetrize(&mut gradient[layout.coupling_exponent..layout.gain], layout.n_modes);
+            symmetrize(
+                &mut gradient[layout.coupling_exponent..layout.gain],
+                layout.n_modes,
+            );
         }
         if weight == 0. {
             return 0.;
@@ -450,9 +576,18 @@ impl StageTwo {
         {
             let layout = Layout::new(self.config.mode_widths.len());
             let parameters = self.adam.parameters_mut();
-            symmetrize(&mut parameters[layout.coupling_exponent..layout.gain], layout.n_modes);
+            symmetrize(
+                &mut parameters[layout.coupling_exponent..layout.gain],
+                layout.n_modes,
+            );
         }
     }
+}
+
+/// Which block of rows an index into a list of columns is of. Most batches are one block.
+#[inline(always)]
+fn block_of(index: usize, n_blocks: usize) -> usize {
+    if n_blocks == 1 { 0 } else { index % n_blocks }
 }
 
 fn n_gate_parameters(config: &StageTwoConfig) -> usize {
@@ -485,13 +620,34 @@ fn for_each_feature(mode_widths: &[usize], mut visit: impl FnMut(usize, usize)) 
     }
 }
 
-/// Softmax over the modes of every row, in place.
+/// Gradient of each mode's attention: that of the weighted features times the features.
 #[inline(always)]
-fn softmax<S: Level, const V: usize>(
+fn attention_gradient<S: Level, const V: usize>(
     simd: S,
-    values: &mut [crate::block::Lanes<S, f32, V>],
+    mode_widths: &[usize],
+    weighted_gradient: &[Lanes<S, f32, V>],
+    inputs: &[Lanes<S, f32, V>],
+    gradient: &mut [Lanes<S, f32, V>],
     n_blocks: usize,
 ) {
+    gradient.fill(Block::<S, f32, V>::zero(simd).lanes);
+    for_each_feature(mode_widths, |feature, mode| {
+        for block in 0..n_blocks {
+            let index = feature * n_blocks + block;
+            let sum = &mut gradient[mode * n_blocks + block];
+            *sum = at::<S, f32, V>(simd, weighted_gradient, index)
+                .mul_add(
+                    at::<S, f32, V>(simd, inputs, index),
+                    Block::<S, f32, V>::new(simd, *sum),
+                )
+                .lanes;
+        }
+    });
+}
+
+/// Softmax over the modes of every row, in place.
+#[inline(always)]
+fn softmax<S: Level, const V: usize>(simd: S, values: &mut [Lanes<S, f32, V>], n_blocks: usize) {
     for block in 0..n_blocks {
         let mut highest = at::<S, f32, V>(simd, values, block);
         for index in (block..values.len()).step_by(n_blocks) {
@@ -514,14 +670,15 @@ fn softmax<S: Level, const V: usize>(
 #[inline(always)]
 fn softmax_backward<S: Level, const V: usize>(
     simd: S,
-    shares: &[crate::block::Lanes<S, f32, V>],
-    gradient: &mut [crate::block::Lanes<S, f32, V>],
+    shares: &[Lanes<S, f32, V>],
+    gradient: &mut [Lanes<S, f32, V>],
     n_blocks: usize,
 ) {
     for block in 0..n_blocks {
         let mut total = Block::<S, f32, V>::zero(simd);
         for index in (block..shares.len()).step_by(n_blocks) {
-            total = at::<S, f32, V>(simd, shares, index).mul_add(at::<S, f32, V>(simd, gradient, index), total);
+            total = at::<S, f32, V>(simd, shares, index)
+                .mul_add(at::<S, f32, V>(simd, gradient, index), total);
         }
         for index in (block..shares.len()).step_by(n_blocks) {
             let slope = at::<S, f32, V>(simd, gradient, index) - total;
@@ -532,8 +689,7 @@ fn softmax_backward<S: Level, const V: usize>(
 
 struct Epoch<'a> {
     model: &'a mut StageTwo,
-    rows: &'a Rows<'a>,
-    order: &'a [u32],
+    batches: &'a Batches,
 }
 
 impl Task<f32> for Epoch<'_> {
@@ -542,27 +698,23 @@ impl Task<f32> for Epoch<'_> {
     #[inline(always)]
     fn run<S: Level, const V: usize>(self, simd: S) -> f64 {
         let mut total = 0.;
-        for batch in self.order.chunks(self.model.config.batch_size) {
-            let order = batch.iter().map(|&row| row as usize);
-            let n_rows = batch.len();
-            self.model.gather(self.rows, order.clone(), n_rows);
-            let labels = self.model.labels.column_mut(0);
-            for (label, row) in labels.iter_mut().zip(order) {
-                *label = self.rows.labels[row];
-            }
-            let row_weight = self.model.row_weight.column_mut(0);
-            row_weight[..n_rows].fill(1.);
-            row_weight[n_rows..].fill(0.);
-            total += self.model.step::<S, V>(simd, n_rows);
+        let n_blocks = self.batches.columns.n_rows() / BLOCK;
+        for (batch, n_rows) in self.batches.iter::<S, V>() {
+            // A constant number of blocks does away with loops.
+            total += if n_blocks == 1 {
+                self.model.step::<S, V>(simd, batch, n_rows, 1)
+            } else {
+                self.model.step::<S, V>(simd, batch, n_rows, n_blocks)
+            };
         }
-        total / self.order.len() as f64
+        total / self.batches.n_rows as f64
     }
 }
 
 struct Logits<'a> {
     model: &'a mut StageTwo,
-    rows: &'a Rows<'a>,
-    logits: &'a mut [f32],
+    batches: &'a Batches,
+    results: &'a mut [f32],
 }
 
 impl Task<f32> for Logits<'_> {
@@ -570,15 +722,13 @@ impl Task<f32> for Logits<'_> {
 
     #[inline(always)]
     fn run<S: Level, const V: usize>(self, simd: S) {
-        let mut first = 0;
-        for logits in self.logits.chunks_mut(self.model.config.batch_size) {
-            let n_rows = logits.len();
-            self.model.gather(self.rows, first..first + n_rows, n_rows);
-            self.model.forward::<S, V>(simd);
+        let n_blocks = self.batches.columns.n_rows() / BLOCK;
+        let logits = self.results.chunks_mut(self.batches.batch_size);
+        for ((batch, n_rows), logits) in self.batches.iter::<S, V>().zip(logits) {
+            self.model.forward::<S, V>(simd, batch, n_blocks);
             if let Some(outputs) = self.model.outputs.last() {
                 logits.copy_from_slice(&outputs.values()[..n_rows]);
             }
-            first += n_rows;
         }
     }
 }

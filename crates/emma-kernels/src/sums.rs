@@ -45,9 +45,57 @@ impl<'a, S: Level, R: Real> Sums<'a, S, R> {
         self.n_waiting = 0;
     }
 
+    /// Begins a run of elements that follow each other.
+    #[inline(always)]
+    pub(crate) fn run(&mut self, first: usize) -> Run<'_, S, R> {
+        Run {
+            simd: self.simd,
+            waiting: [R::splat(self.simd, R::zero()); SUMS],
+            n_waiting: 0,
+            elements: &mut self.gradient[first..],
+        }
+    }
+
     /// Adds what is still waiting.
     #[inline(always)]
     pub(crate) fn finish(mut self) {
         self.flush();
+    }
+}
+
+/// Sums of elements that follow each other.
+pub(crate) struct Run<'a, S: Level, R: Real> {
+    simd: S,
+    waiting: [R::Vector<S>; SUMS],
+    n_waiting: usize,
+    elements: &'a mut [R],
+}
+
+impl<S: Level, R: Real> Run<'_, S, R> {
+    /// Adds the sum over all rows of a block to the next element.
+    #[inline(always)]
+    pub(crate) fn add<const V: usize>(&mut self, terms: Block<S, R, V>) {
+        self.waiting[self.n_waiting % SUMS] = terms.folded();
+        self.n_waiting += 1;
+        if self.n_waiting == SUMS {
+            let sums = R::sums_of_lanes(self.simd, &self.waiting);
+            let elements = std::mem::take(&mut self.elements);
+            if let Some((now, later)) = elements.split_first_chunk_mut::<SUMS>() {
+                for (element, &sum) in now.iter_mut().zip(&sums) {
+                    *element = *element + sum;
+                }
+                self.elements = later;
+            }
+            self.n_waiting = 0;
+        }
+    }
+
+    /// Adds what is still waiting.
+    #[inline(always)]
+    pub(crate) fn finish(self) {
+        let sums = R::sums_of_lanes(self.simd, &self.waiting);
+        for (element, &sum) in self.elements.iter_mut().zip(&sums).take(self.n_waiting) {
+            *element = *element + sum;
+        }
     }
 }
