@@ -22,7 +22,8 @@ fn config() -> StageTwoConfig {
         gate: GateConfig::Emma {
             minimum_potential: vec![-8., -8.],
             coldness: 0.3,
-            capacity_penalty: (1e-3, true),
+            capacity_weight: 1e-3,
+            capacity_minus_bias: true,
             energy_weight: 1e-2,
             minimum_self_weight: 1e-3,
             coupling_limit: 1.,

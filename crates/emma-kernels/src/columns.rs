@@ -4,6 +4,18 @@ use crate::block::{Block, Lanes};
 use crate::level::{BLOCK, Level};
 use crate::real::Real;
 
+/// Rows that kernels of many rows hold at a time, in columns.
+pub(crate) const TILE: usize = 256;
+
+/// Which part of a list of columns holds rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    /// Blocks of each column that hold rows.
+    pub(crate) n_blocks: usize,
+    /// Blocks of each column.
+    pub(crate) stride: usize,
+}
+
 /// Bytes of a cache line, at which columns begin.
 const LINE: usize = 64;
 
@@ -74,8 +86,38 @@ impl<R: Real> Columns<R> {
         blocks_mut::<S, R, V>(self.values_mut())
     }
 
-    /// Fills columns from row-major rows: row `r` of the columns is `source[rows(r)]`; what is left of
-    /// the last block repeats the first row.
+    /// Blocks of each column, the first so many rows of which are in use.
+    pub(crate) fn extent(&self, n_rows: usize) -> Extent {
+        Extent {
+            n_blocks: n_rows.div_ceil(BLOCK),
+            stride: self.n_blocks,
+        }
+    }
+
+    /// Fills every column from some row on.
+    pub(crate) fn fill_from(&mut self, row: usize, value: R) {
+        let stride = self.n_rows();
+        for column in self.values_mut().chunks_exact_mut(stride) {
+            column[row..].fill(value);
+        }
+    }
+
+    /// Copies the columns into row-major rows, as wide as there are columns: the first row of the columns
+    /// into the first row of `order`, and so on.
+    #[inline(always)]
+    pub(crate) fn scatter(&self, target: &mut [R], order: impl Iterator<Item = usize>) {
+        let (stride, values) = (self.n_rows(), self.values());
+        for (lane, row) in order.enumerate() {
+            let mut place = lane;
+            for value in &mut target[row * self.width..][..self.width] {
+                *value = values[place];
+                place += stride;
+            }
+        }
+    }
+
+    /// Fills columns from the rows of row-major `source` that `order` names; what is left of the last
+    /// block repeats the first of them.
     #[inline(always)]
     pub(crate) fn gather(
         &mut self,

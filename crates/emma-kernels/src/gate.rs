@@ -1,13 +1,10 @@
 //! Steps 2 to 4 of the thesis: from potential energies to attention, and back.
 
 use crate::block::{Block, Lanes};
-use crate::columns::{Columns, at};
-use crate::level::{BLOCK, Level, Task};
+use crate::columns::{Columns, Extent, TILE, at};
+use crate::level::{Level, Task};
 use crate::real::Real;
 use crate::sums::Sums;
-
-/// Rows that are held at a time, in columns.
-const TILE: usize = 256;
 
 /// What one mode of one row comes out with: self-energy, modal energy, logarithm of the importance,
 /// attention.
@@ -102,20 +99,19 @@ impl<R: Real> GateColumns<R> {
         }
     }
 
-    /// Forward, from potentials to `attention`: `n_blocks` of the `stride` blocks of each column.
+    /// Forward, from potentials to `attention`.
     #[inline(always)]
     pub(crate) fn forward<S: Level, const V: usize>(
         &mut self,
         simd: S,
         gate: &Gate<'_, R>,
         potential: &[Lanes<S, R, V>],
-        n_blocks: usize,
-        stride: usize,
+        extent: Extent,
     ) {
         let layout = Layout::new(gate.minimum_potential.len());
-        self.self_energies::<S, V>(simd, gate, layout, potential, n_blocks, stride);
-        self.modal_energies::<S, V>(simd, gate, layout, n_blocks, stride);
-        self.attend::<S, V>(simd, gate, layout, n_blocks, stride);
+        self.self_energies::<S, V>(simd, gate, layout, potential, extent);
+        self.modal_energies::<S, V>(simd, gate, layout, extent);
+        self.attend::<S, V>(simd, gate, layout, extent);
     }
 
     #[inline(always)]
@@ -125,8 +121,7 @@ impl<R: Real> GateColumns<R> {
         gate: &Gate<'_, R>,
         layout: Layout,
         potential: &[Lanes<S, R, V>],
-        n_blocks: usize,
-        stride: usize,
+        Extent { n_blocks, stride }: Extent,
     ) {
         let energy = self.energy.blocks_mut::<S, V>();
         let log_energy = self.log_energy.blocks_mut::<S, V>();
@@ -150,8 +145,7 @@ impl<R: Real> GateColumns<R> {
         simd: S,
         gate: &Gate<'_, R>,
         layout: Layout,
-        n_blocks: usize,
-        stride: usize,
+        Extent { n_blocks, stride }: Extent,
     ) {
         let energy = self.energy.blocks::<S, V>();
         let log_energy = self.log_energy.blocks::<S, V>();
@@ -181,8 +175,7 @@ impl<R: Real> GateColumns<R> {
         simd: S,
         gate: &Gate<'_, R>,
         layout: Layout,
-        n_blocks: usize,
-        stride: usize,
+        Extent { n_blocks, stride }: Extent,
     ) {
         let modal_energy = self.modal_energy.blocks::<S, V>();
         let log_importance = self.log_importance.blocks_mut::<S, V>();
@@ -227,7 +220,7 @@ impl<R: Real> GateColumns<R> {
         simd: S,
         gate: &Gate<'_, R>,
         potential: &[Lanes<S, R, V>],
-        extent: (usize, usize),
+        extent: Extent,
         of_energies: bool,
         sums: &mut Sums<'_, S, R>,
     ) {
@@ -244,7 +237,7 @@ impl<R: Real> GateColumns<R> {
         simd: S,
         gate: &Gate<'_, R>,
         layout: Layout,
-        (n_blocks, stride): (usize, usize),
+        Extent { n_blocks, stride }: Extent,
         of_energies: bool,
         sums: &mut Sums<'_, S, R>,
     ) {
@@ -301,7 +294,7 @@ impl<R: Real> GateColumns<R> {
         simd: S,
         gate: &Gate<'_, R>,
         layout: Layout,
-        (n_blocks, stride): (usize, usize),
+        Extent { n_blocks, stride }: Extent,
         sums: &mut Sums<'_, S, R>,
     ) {
         let zero = Block::<S, R, V>::zero(simd);
@@ -350,7 +343,7 @@ impl<R: Real> GateColumns<R> {
         gate: &Gate<'_, R>,
         layout: Layout,
         potential: &[Lanes<S, R, V>],
-        (n_blocks, stride): (usize, usize),
+        Extent { n_blocks, stride }: Extent,
         sums: &mut Sums<'_, S, R>,
     ) {
         let zero = Block::<S, R, V>::zero(simd);
@@ -402,7 +395,7 @@ fn blend<S: Level, R: Real, const V: usize>(
 }
 
 impl<R: Real> Gate<'_, R> {
-    /// Number of modes.
+    /// Number of modes, at least 1.
     pub fn n_modes(&self) -> usize {
         self.minimum_potential.len()
     }
@@ -445,6 +438,11 @@ impl<R: Real> Gate<'_, R> {
     }
 }
 
+/// Rows of `[rows, 4, modes]` outputs that hold one of the four parts.
+fn part(part: usize, n_rows: usize) -> impl Iterator<Item = usize> {
+    (0..n_rows).map(move |row| row * N_OUTPUTS + part)
+}
+
 struct Forward<'a, R> {
     gate: &'a Gate<'a, R>,
     potentials: &'a [R],
@@ -457,32 +455,20 @@ impl<R: Real> Task<R> for Forward<'_, R> {
     #[inline(always)]
     fn run<S: Level, const V: usize>(self, simd: S) {
         let n_modes = self.gate.n_modes();
-        let n_rows = self.potentials.len() / n_modes;
-        let mut columns = GateColumns::new(n_modes, n_rows.min(TILE));
-        let mut potential = Columns::new(n_modes, n_rows.min(TILE));
-        let stride = potential.n_rows();
+        let tile = TILE.min(self.potentials.len() / n_modes);
+        let mut columns = GateColumns::new(n_modes, tile);
+        let mut potential = Columns::new(n_modes, tile);
         let tiles = self.potentials.chunks(TILE * n_modes);
         for (potentials, outputs) in tiles.zip(self.outputs.chunks_mut(TILE * n_modes * N_OUTPUTS))
         {
             let n_rows = potentials.len() / n_modes;
             potential.gather(0, n_modes, potentials, 0..n_rows);
-            let n_blocks = n_rows.div_ceil(BLOCK);
-            let potential = potential.blocks::<S, V>();
-            columns.forward::<S, V>(simd, self.gate, potential, n_blocks, stride / BLOCK);
-            let parts = [
-                columns.energy.values(),
-                columns.modal_energy.values(),
-                columns.log_importance.values(),
-                columns.attention.values(),
-            ];
-            for (part, values) in parts.into_iter().enumerate() {
-                for (mode, column) in values.chunks_exact(stride).enumerate() {
-                    let rows = outputs.chunks_exact_mut(n_modes * N_OUTPUTS);
-                    for (row, &value) in rows.zip(column) {
-                        row[part * n_modes + mode] = value;
-                    }
-                }
-            }
+            let extent = potential.extent(n_rows);
+            columns.forward::<S, V>(simd, self.gate, potential.blocks::<S, V>(), extent);
+            columns.energy.scatter(outputs, part(0, n_rows));
+            columns.modal_energy.scatter(outputs, part(1, n_rows));
+            columns.log_importance.scatter(outputs, part(2, n_rows));
+            columns.attention.scatter(outputs, part(3, n_rows));
         }
     }
 }
@@ -502,11 +488,10 @@ impl<R: Real> Task<R> for Backward<'_, R> {
     #[inline(always)]
     fn run<S: Level, const V: usize>(self, simd: S) {
         let n_modes = self.gate.n_modes();
-        let n_rows = self.potentials.len() / n_modes;
         let width = n_modes * N_OUTPUTS;
-        let mut columns = GateColumns::new(n_modes, n_rows.min(TILE));
-        let mut potential = Columns::new(n_modes, n_rows.min(TILE));
-        let stride = potential.n_rows();
+        let tile = TILE.min(self.potentials.len() / n_modes);
+        let mut columns = GateColumns::new(n_modes, tile);
+        let mut potential = Columns::new(n_modes, tile);
         let mut sums = Sums::new(simd, self.parameter_gradient);
         let tiles = self
             .potentials
@@ -516,44 +501,38 @@ impl<R: Real> Task<R> for Backward<'_, R> {
             .zip(self.potential_gradient.chunks_mut(TILE * n_modes));
         for (((potentials, outputs), output_gradient), potential_gradient) in tiles {
             let n_rows = potentials.len() / n_modes;
-            let n_blocks = n_rows.div_ceil(BLOCK);
             potential.gather(0, n_modes, potentials, 0..n_rows);
-            scatter(&mut columns.energy, outputs, 0, n_modes, None);
-            scatter(&mut columns.log_importance, outputs, 2, n_modes, None);
-            scatter(&mut columns.attention, outputs, 3, n_modes, None);
-            columns.derived::<S, V>(simd);
-            // Rows that fill the last block must add nothing: their gradients are zero.
+            columns.energy.gather(0, n_modes, outputs, part(0, n_rows));
+            let log_importance = &mut columns.log_importance;
+            log_importance.gather(0, n_modes, outputs, part(2, n_rows));
+            let attention = &mut columns.attention;
+            attention.gather(0, n_modes, outputs, part(3, n_rows));
+            columns.derive::<S, V>(simd);
             let gradients = [
                 &mut columns.energy_gradient,
                 &mut columns.modal_energy_gradient,
                 &mut columns.log_importance_gradient,
                 &mut columns.attention_gradient,
             ];
-            for (part, gradient) in gradients.into_iter().enumerate() {
-                scatter(gradient, output_gradient, part, n_modes, Some(R::zero()));
+            for (number, gradient) in gradients.into_iter().enumerate() {
+                gradient.gather(0, n_modes, output_gradient, part(number, n_rows));
+                // What fills the last block adds nothing.
+                gradient.fill_from(n_rows, R::zero());
             }
-            let extent = (n_blocks, stride / BLOCK);
+            let extent = potential.extent(n_rows);
             let potential = potential.blocks::<S, V>();
             columns.backward::<S, V>(simd, self.gate, potential, extent, true, &mut sums);
-            for (mode, column) in columns
-                .energy_gradient
-                .values()
-                .chunks_exact(stride)
-                .enumerate()
-            {
-                for (row, &value) in potential_gradient.chunks_exact_mut(n_modes).zip(column) {
-                    row[mode] = value;
-                }
-            }
+            let energy_gradient = &columns.energy_gradient;
+            energy_gradient.scatter(potential_gradient, 0..n_rows);
         }
         sums.finish();
     }
 }
 
 impl<R: Real> GateColumns<R> {
-    /// What [`forward`](Self::forward) leaves beside its outputs.
+    /// Makes from the outputs what else [`forward`](Self::forward) leaves.
     #[inline(always)]
-    fn derived<S: Level, const V: usize>(&mut self, simd: S) {
+    fn derive<S: Level, const V: usize>(&mut self, simd: S) {
         let energy = self.energy.blocks::<S, V>();
         for (log, &energy) in self.log_energy.blocks_mut::<S, V>().iter_mut().zip(energy) {
             *log = Block::<S, R, V>::new(simd, energy).ln().lanes;
@@ -563,27 +542,5 @@ impl<R: Real> GateColumns<R> {
         for (importance, &log) in importance.iter_mut().zip(log_importance) {
             *importance = Block::<S, R, V>::new(simd, log).exp_of_not_positive().lanes;
         }
-    }
-}
-
-/// Fills columns from one part of row-major outputs; the rest of the last block with `rest`, or with
-/// the first row.
-#[inline(always)]
-fn scatter<R: Real>(
-    columns: &mut Columns<R>,
-    outputs: &[R],
-    part: usize,
-    n_modes: usize,
-    rest: Option<R>,
-) {
-    let stride = columns.n_rows();
-    let n_rows = outputs.len() / (n_modes * N_OUTPUTS);
-    for (mode, column) in columns.values_mut().chunks_exact_mut(stride).enumerate() {
-        let rows = outputs.chunks_exact(n_modes * N_OUTPUTS);
-        for (value, row) in column.iter_mut().zip(rows) {
-            *value = row[part * n_modes + mode];
-        }
-        let filled = rest.unwrap_or(column[0]);
-        column[n_rows..].fill(filled);
     }
 }

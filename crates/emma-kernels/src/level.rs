@@ -7,7 +7,7 @@ use pulp::{Scalar, Simd};
 use crate::real::Real;
 
 /// Rows that a kernel computes side by side.
-pub const BLOCK: usize = 32;
+pub(crate) const BLOCK: usize = 32;
 
 /// Vectors of this many lanes at least are summed together.
 pub(crate) const SUMS: usize = 16;
@@ -124,7 +124,8 @@ impl InstructionSet {
     pub const VARIABLE: &'static str = "EMMA_SIMD";
 
     /// The widest that this processor has, or the one that the environment variable
-    /// [`VARIABLE`](Self::VARIABLE) names if the processor has it; asked once a process.
+    /// [`VARIABLE`](Self::VARIABLE) names if the processor has it; asked once a process. Any other value
+    /// of the variable counts for nothing.
     ///
     /// Results differ in their last digits from one set to another; on one, they are the same bits
     /// however many threads there are.

@@ -9,11 +9,11 @@
 //! - [`StageOne`], [`StageTwo`]: whole training steps, optimizer included.
 //! - [`Scorer`]: rows to probabilities.
 //!
-//! No kernel depends on candle. Each is tested here against the thesis's equations in plain f64, written
-//! row by row, and against central differences.
+//! No kernel depends on candle. Values are tested here against the thesis's equations in plain f64, written
+//! row by row, gradients against central differences of them, on every instruction set of the machine.
 //!
 //! # Invariants
-//! - A row's results do not depend on the other rows, nor on how many there are.
+//! - A row's energy, attention and score do not depend on the other rows, nor on how many there are.
 //! - On one instruction set, the same inputs give the same bits.
 //! - No input panics; slices of wrong lengths do, and are the caller's mistake.
 
@@ -29,15 +29,16 @@ mod affine;
 mod block;
 mod columns;
 pub mod gate;
-pub mod level;
+mod level;
 pub mod potential;
-pub mod real;
+mod real;
 mod scorer;
 mod stage_one;
 mod stage_two;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod weigh;
 
 pub use level::InstructionSet;
 pub use real::Real;

@@ -2,13 +2,10 @@
 
 use crate::affine::affine;
 use crate::block::Block;
-use crate::columns::{Columns, at};
+use crate::columns::{Columns, TILE, at};
 use crate::level::{BLOCK, Level, Task};
 use crate::real::Real;
 use crate::sums::Sums;
-
-/// Rows that are held at a time, in columns.
-const TILE: usize = 256;
 
 /// Factors `1 + e^(−|h|)`, at most 2 each, that are multiplied before a logarithm is taken.
 const FACTORS: usize = 64;
@@ -205,7 +202,6 @@ impl<R: Real> Task<R> for Gradients<'_, R> {
             let gradient = gradient.blocks::<S, V>();
             let hidden = columns.hidden.blocks_mut::<S, V>();
             for unit in 0..n_hidden {
-                let weights = &autoencoder.weight[unit * n_features..][..n_features];
                 let mut of_unit = Block::<S, R, V>::zero(simd);
                 let values = &mut hidden[unit * stride..][..n_blocks];
                 for (value, &gradient) in values.iter_mut().zip(gradient) {
@@ -215,7 +211,7 @@ impl<R: Real> Task<R> for Gradients<'_, R> {
                     of_unit = of_unit - slope;
                 }
                 sums.add(of_bias + unit, of_unit);
-                for feature in 0..weights.len() {
+                for feature in 0..n_features {
                     let mut of_weight = Block::<S, R, V>::zero(simd);
                     let rows = columns.rows.blocks::<S, V>();
                     for (block, &slope) in values.iter().enumerate() {
@@ -243,12 +239,7 @@ impl<R: Real> Task<R> for Gradients<'_, R> {
                 }
                 sums.add(of_center + feature, of_feature);
             }
-            let stride = columns.rows.n_rows();
-            for (feature, column) in columns.rows.values().chunks_exact(stride).enumerate() {
-                for (row, &value) in row_gradient.chunks_exact_mut(n_features).zip(column) {
-                    row[feature] = value;
-                }
-            }
+            columns.rows.scatter(row_gradient, 0..n_rows);
         }
         sums.finish();
     }

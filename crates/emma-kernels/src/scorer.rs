@@ -2,17 +2,15 @@
 
 use crate::affine::affine;
 use crate::block::Block;
-use crate::columns::{Columns, at};
+use crate::columns::{Columns, TILE};
 use crate::gate::{Gate, GateColumns};
-use crate::level::{BLOCK, Level, Task};
+use crate::level::{Level, Task};
 use crate::potential::{Autoencoder, PotentialColumns};
 use crate::real::Real;
 use crate::stage_two::Network;
+use crate::weigh::weigh;
 
-/// Rows that are held at a time, in columns.
-const TILE: usize = 256;
-
-/// A trained EMMA in front of a perceptron, from standardized rows to logits.
+/// A trained EMMA in front of a perceptron, from standardized rows to probabilities.
 #[derive(Debug, Clone)]
 pub struct Scorer<'a, R> {
     /// One autoencoder a mode.
@@ -68,39 +66,38 @@ impl<R: Real> Task<R> for Score<'_, R> {
             .iter()
             .map(|&width| Columns::new(width, tile))
             .collect();
-        let stride = layers[0].n_rows() / BLOCK;
+        let mut raw = Columns::new(n_features, tile);
+        let mode_widths: Vec<usize> = scorer
+            .autoencoders
+            .iter()
+            .map(Autoencoder::n_features)
+            .collect();
         let tiles = self.rows.chunks(TILE * n_features);
         for (rows, probabilities) in tiles.zip(self.probabilities.chunks_mut(TILE)) {
             let n_rows = probabilities.len();
-            let n_blocks = n_rows.div_ceil(BLOCK);
-            layers[0].gather(0, n_features, rows, 0..n_rows);
-            let mut first = 0;
+            raw.gather(0, n_features, rows, 0..n_rows);
+            let extent = raw.extent(n_rows);
+            let mut left = raw.values();
             for (mode, (columns, autoencoder)) in
                 modes.iter_mut().zip(&scorer.autoencoders).enumerate()
             {
-                let width = autoencoder.n_features();
-                let source =
-                    &layers[0].values()[first * stride * BLOCK..][..width * stride * BLOCK];
-                columns.rows.values_mut().copy_from_slice(source);
+                let values = columns.rows.values_mut();
+                let (of_mode, others) = left.split_at(values.len());
+                values.copy_from_slice(of_mode);
+                left = others;
                 let energies = potential.column_mut(mode);
-                columns.energies::<S, V>(simd, autoencoder, n_blocks, energies);
-                first += width;
+                columns.energies::<S, V>(simd, autoencoder, extent.n_blocks, energies);
             }
             let potential = potential.blocks::<S, V>();
-            gate.forward::<S, V>(simd, &scorer.gate, potential, n_blocks, stride);
-            let attention = gate.attention.blocks::<S, V>();
-            let inputs = layers[0].blocks_mut::<S, V>();
-            let mut feature = 0;
-            for (mode, autoencoder) in scorer.autoencoders.iter().enumerate() {
-                for _ in 0..autoencoder.n_features() {
-                    for block in 0..n_blocks {
-                        let attention = at::<S, R, V>(simd, attention, mode * stride + block);
-                        let value = &mut inputs[feature * stride + block];
-                        *value = (Block::<S, R, V>::new(simd, *value) * attention).lanes;
-                    }
-                    feature += 1;
-                }
-            }
+            gate.forward::<S, V>(simd, &scorer.gate, potential, extent);
+            weigh::<S, R, V>(
+                simd,
+                &mode_widths,
+                raw.blocks::<S, V>(),
+                gate.attention.blocks::<S, V>(),
+                layers[0].blocks_mut::<S, V>(),
+                extent.stride,
+            );
             let mut parameters = scorer.network_parameters;
             let last = layers.len() - 1;
             for k in 1..layers.len() {
@@ -111,7 +108,7 @@ impl<R: Real> Task<R> for Score<'_, R> {
                 parameters = rest;
                 let outputs = from[0].blocks_mut::<S, V>();
                 let inputs = before[k - 1].blocks::<S, V>();
-                affine::<S, R, V>(simd, inputs, weight, bias, outputs, stride);
+                affine::<S, R, V>(simd, inputs, weight, bias, outputs, extent.stride);
                 for lanes in outputs.iter_mut() {
                     let value = Block::<S, R, V>::new(simd, *lanes);
                     *lanes = if k == last {

@@ -15,7 +15,7 @@ pub struct StageOneConfig {
     pub n_features: usize,
     /// U.
     pub n_hidden: usize,
-    /// Rows a step.
+    /// Rows a step, at least 1.
     pub batch_size: usize,
     /// Adam's step size.
     pub learning_rate: f64,
@@ -23,7 +23,11 @@ pub struct StageOneConfig {
 
 /// A tied denoising autoencoder in training.
 ///
-/// Loss and gradients are those of `emma_energy::train_autoencoder`, the reference.
+/// The loss is the mean over a batch's rows of `|Wᵀ σ(W x̃ + b_f) + b_g − x|²`; the optimizer is plain
+/// Adam.
+///
+/// # Source
+/// Thesis eq. 4.1 and section 5.6, phase 1.
 #[derive(Debug)]
 pub struct StageOne {
     config: StageOneConfig,
@@ -33,6 +37,8 @@ pub struct StageOne {
     hidden: Columns<f32>,
     hidden_gradient: Columns<f32>,
     residual: Columns<f32>,
+    /// One for every row, zero for what fills the last block.
+    row_weight: Columns<f32>,
     transposed: Vec<f32>,
 }
 
@@ -47,6 +53,7 @@ impl StageOne {
             hidden: columns(config.n_hidden),
             hidden_gradient: columns(config.n_hidden),
             residual: columns(config.n_features),
+            row_weight: columns(1),
             transposed: vec![0.; config.n_features * config.n_hidden],
             config,
         }
@@ -62,7 +69,8 @@ impl StageOne {
         self.adam.first_gradient()
     }
 
-    /// One pass over rows that stand in the order of the epoch; returns the mean loss.
+    /// One pass over rows that stand in the order of the epoch; returns the mean loss (no number if there
+    /// are no rows).
     ///
     /// # Shapes
     /// - `clean` and `corrupted`: `[rows, L]`
@@ -110,19 +118,20 @@ impl StageOne {
         let clean = self.clean.blocks::<S, V>();
         let mut total = Block::<S, f32, V>::zero(simd);
         let scale = 2. / n_rows as f32;
-        let rows = self.config.batch_size.min(n_rows);
-        for (index, (lanes, &clean)) in residual.iter_mut().zip(clean).enumerate() {
-            let difference =
-                Block::<S, f32, V>::new(simd, *lanes) - Block::<S, f32, V>::new(simd, clean);
-            let mut lanes_of_rows = difference.lanes;
-            // What fills the last block counts for nothing.
-            let first = index % n_blocks * BLOCK;
-            let numbers = bytemuck::cast_slice_mut::<S::f32s, f32>(&mut lanes_of_rows);
-            let filled = rows.saturating_sub(first).min(BLOCK);
-            numbers[filled..].fill(0.);
-            let difference = Block::<S, f32, V>::new(simd, lanes_of_rows);
-            total = difference.mul_add(difference, total);
-            *lanes = (difference * scale).lanes;
+        self.row_weight.fill_from(0, 1.);
+        self.row_weight.fill_from(n_rows, 0.);
+        let row_weight = self.row_weight.blocks::<S, V>();
+        let features = residual
+            .chunks_exact_mut(n_blocks)
+            .zip(clean.chunks_exact(n_blocks));
+        for (residual, clean) in features {
+            for block in 0..n_blocks {
+                let difference = Block::<S, f32, V>::new(simd, residual[block])
+                    - at::<S, f32, V>(simd, clean, block);
+                let difference = difference * at::<S, f32, V>(simd, row_weight, block);
+                total = difference.mul_add(difference, total);
+                residual[block] = (difference * scale).lanes;
+            }
         }
         // dh = W dr, then through the sigmoid.
         let hidden_gradient = self.hidden_gradient.blocks_mut::<S, V>();

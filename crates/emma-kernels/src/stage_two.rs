@@ -8,6 +8,7 @@ use crate::gate::{Gate, GateColumns, Layout, n_parameters};
 use crate::level::{BLOCK, Level, Task};
 use crate::real::Real;
 use crate::sums::Sums;
+use crate::weigh::{attention_gradient, weigh};
 
 /// What stands between the modes and the network.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,20 +23,22 @@ pub enum GateConfig {
         minimum_potential: Vec<f32>,
         /// Coldness ρ.
         coldness: f64,
-        /// λ_c and whether the penalty is `λ_c (g_a − b_a)` instead of `λ_c g_a`.
-        capacity_penalty: (f64, bool),
+        /// λ_c of the capacity penalty `λ_c g_a`.
+        capacity_weight: f64,
+        /// Whether the capacity penalty is `λ_c (g_a − b_a)` instead.
+        capacity_minus_bias: bool,
         /// λ_e of the energy regularizer.
         energy_weight: f64,
         /// Lower bound of w_i.
         minimum_self_weight: f64,
         /// Bound of `|w_ij|`.
         coupling_limit: f64,
-        /// Whether γ_ij and γ_ji are one parameter.
+        /// Whether γ_ij and γ_ji are one parameter: both begin at their mean.
         symmetric: bool,
     },
 }
 
-/// Layer widths of the network and whether its parameters can be anything.
+/// A perceptron's layers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     /// All features, hidden layers in order, 1. ReLU between.
@@ -61,7 +64,7 @@ pub struct StageTwoConfig {
     pub gate: GateConfig,
     /// What predicts from them.
     pub network: Network,
-    /// Rows a step.
+    /// Rows a step, at least 1.
     pub batch_size: usize,
     /// Adam's step size.
     pub learning_rate: f64,
@@ -69,7 +72,7 @@ pub struct StageTwoConfig {
     pub positive_weight: f64,
 }
 
-/// Labelled rows, row-major.
+/// Labelled rows, row-major. What a model does not need may be empty.
 #[derive(Debug, Clone)]
 pub struct Rows<'a> {
     /// Standardized features, `[rows, features]` a mode.
@@ -88,8 +91,7 @@ pub struct Rows<'a> {
 pub struct Batches {
     n_rows: usize,
     batch_size: usize,
-    n_features: usize,
-    n_modes: usize,
+    mode_widths: Vec<usize>,
     /// One batch after the other: features, potentials, signs, labels.
     columns: Columns<f32>,
 }
@@ -133,8 +135,7 @@ impl Batches {
         Self {
             n_rows,
             batch_size,
-            n_features,
-            n_modes,
+            mode_widths: mode_widths.to_vec(),
             columns,
         }
     }
@@ -148,12 +149,14 @@ impl Batches {
     #[inline(always)]
     fn iter<S: Level, const V: usize>(&self) -> impl Iterator<Item = (Batch<'_, S, V>, usize)> {
         let n_blocks = self.columns.n_rows() / BLOCK;
-        let a_batch = (self.n_features + 2 * self.n_modes + 1) * n_blocks;
+        let n_modes = self.mode_widths.len();
+        let n_features: usize = self.mode_widths.iter().sum();
+        let a_batch = (n_features + 2 * n_modes + 1) * n_blocks;
         let batches = self.columns.blocks::<S, V>().chunks_exact(a_batch);
         batches.enumerate().map(move |(batch, blocks)| {
-            let (inputs, rest) = blocks.split_at(self.n_features * n_blocks);
-            let (potentials, rest) = rest.split_at(self.n_modes * n_blocks);
-            let (signs, labels) = rest.split_at(self.n_modes * n_blocks);
+            let (inputs, rest) = blocks.split_at(n_features * n_blocks);
+            let (potentials, rest) = rest.split_at(n_modes * n_blocks);
+            let (signs, labels) = rest.split_at(n_modes * n_blocks);
             let left = self.n_rows - batch * self.batch_size;
             let batch = Batch {
                 inputs,
@@ -177,7 +180,13 @@ struct Batch<'a, S: Level, const V: usize> {
 
 /// A model in training: parameters, optimizer and scratch memory.
 ///
-/// Loss, gradients and ranges are those of `emma_models::train`, the reference.
+/// The loss is the mean over a batch's rows of the cross-entropy `(1 + (p − 1) y) softplus(z) − p y z`,
+/// with the capacity penalty and the energy regularizer `−λ_e Σ_i ξ_i log α_i`; the optimizer is plain
+/// Adam, after whose steps EMMA's parameters are put back into their ranges. ReLU and the gate's rectifier
+/// have slope 0 at 0.
+///
+/// # Source
+/// Thesis eqs. 5.3, 5.4, 5.7 and 5.12.
 #[derive(Debug)]
 pub struct StageTwo {
     config: StageTwoConfig,
@@ -263,7 +272,7 @@ impl StageTwo {
             adam.keep_within(layout.gain..layout.attention_bias, 0., f32::MAX);
             adam.keep_within(layout.attention_bias..layout.attention_bias + 1, 0., 1.);
         }
-        Self {
+        let mut model = Self {
             adam,
             n_gate_parameters,
             gate: GateColumns::new(n_modes, batch_size),
@@ -274,7 +283,9 @@ impl StageTwo {
             row_weight: Columns::new(1, batch_size),
             layers,
             config,
-        }
+        };
+        model.tie_exponents();
+        model
     }
 
     /// Parameters as they are now.
@@ -287,10 +298,13 @@ impl StageTwo {
         self.adam.first_gradient()
     }
 
-    /// One pass over the rows; returns the mean loss, penalties included.
+    /// One pass over the rows; returns the mean loss, penalties included (no number if there are no
+    /// rows).
     ///
-    /// The batches must have been made with this model's batch size and modes.
+    /// # Panics
+    /// If the batches were made with another batch size or other modes.
     pub fn epoch(&mut self, batches: &Batches) -> f64 {
+        self.check(batches);
         f32::dispatch(Epoch {
             model: self,
             batches,
@@ -298,12 +312,24 @@ impl StageTwo {
     }
 
     /// Logits of all rows, `[rows]`.
+    ///
+    /// # Panics
+    /// As [`epoch`](Self::epoch).
     pub fn logits(&mut self, batches: &Batches, logits: &mut [f32]) {
+        self.check(batches);
         f32::dispatch(Logits {
             model: self,
             batches,
             results: logits,
         });
+    }
+
+    fn check(&self, batches: &Batches) {
+        assert_eq!(
+            (batches.batch_size, &batches.mode_widths),
+            (self.config.batch_size, &self.config.mode_widths),
+            "batch size and features a mode of the batches (left) and of the model (right)"
+        );
     }
 
     #[inline(always)]
@@ -336,22 +362,21 @@ impl StageTwo {
                     minimum_potential,
                     coldness: *coldness as f32,
                 };
+                let extent = self.weighted.extent(self.config.batch_size);
                 self.gate
-                    .forward::<S, V>(simd, &gate, batch.potentials, n_blocks, n_blocks);
+                    .forward::<S, V>(simd, &gate, batch.potentials, extent);
                 true
             }
         };
         if gated {
-            let attention = self.gate.attention.blocks::<S, V>();
-            let inputs = batch.inputs;
-            let weighted = self.weighted.blocks_mut::<S, V>();
-            for_each_feature(&self.config.mode_widths, |feature, mode| {
-                for block in 0..n_blocks {
-                    let index = feature * n_blocks + block;
-                    let attention = at::<S, f32, V>(simd, attention, mode * n_blocks + block);
-                    weighted[index] = (at::<S, f32, V>(simd, inputs, index) * attention).lanes;
-                }
-            });
+            weigh::<S, f32, V>(
+                simd,
+                &self.config.mode_widths,
+                batch.inputs,
+                self.gate.attention.blocks::<S, V>(),
+                self.weighted.blocks_mut::<S, V>(),
+                n_blocks,
+            );
         }
         let mut inputs = if gated {
             self.weighted.blocks::<S, V>()
@@ -433,7 +458,7 @@ impl StageTwo {
             }
         }
         if gated {
-            attention_gradient::<S, V>(
+            attention_gradient::<S, f32, V>(
                 simd,
                 &self.config.mode_widths,
                 self.input_gradient.blocks::<S, V>(),
@@ -464,18 +489,14 @@ impl StageTwo {
                     coldness: *coldness as f32,
                 };
                 let potentials = batch.potentials;
-                self.gate.backward::<S, V>(
-                    simd,
-                    &gate,
-                    potentials,
-                    (n_blocks, n_blocks),
-                    false,
-                    &mut sums,
-                );
+                let extent = self.weighted.extent(self.config.batch_size);
+                self.gate
+                    .backward::<S, V>(simd, &gate, potentials, extent, false, &mut sums);
             }
         }
         sums.finish();
         let penalty = self.capacity_penalty();
+        self.tie_gradients();
         self.adam.step::<S, V>(simd);
         self.tie_exponents();
         task + penalty * n_rows as f64
@@ -491,9 +512,8 @@ impl StageTwo {
         n_rows: usize,
         n_blocks: usize,
     ) -> f64 {
-        let row_weight = self.row_weight.column_mut(0);
-        row_weight[..n_rows].fill(1.);
-        row_weight[n_rows..].fill(0.);
+        self.row_weight.fill_from(0, 1.);
+        self.row_weight.fill_from(n_rows, 0.);
         let last = self.layers.len() - 1;
         let logits = self.outputs[last].blocks::<S, V>();
         let gradient = self.output_gradients[last].blocks_mut::<S, V>();
@@ -521,12 +541,18 @@ impl StageTwo {
                 let signs = batch.signs;
                 let log_importance = self.gate.log_importance.blocks::<S, V>();
                 let scale = -energy_weight as f32;
-                for (index, gradient) in of_log.iter_mut().enumerate() {
-                    let sign = at::<S, f32, V>(simd, signs, index);
-                    let weight = at::<S, f32, V>(simd, row_weight, block_of(index, n_blocks));
-                    let signed = sign * weight * scale;
-                    total = total + signed * at::<S, f32, V>(simd, log_importance, index);
-                    *gradient = (signed * (1. / n_rows as f32)).lanes;
+                let modes = of_log
+                    .chunks_exact_mut(n_blocks)
+                    .zip(signs.chunks_exact(n_blocks))
+                    .zip(log_importance.chunks_exact(n_blocks));
+                for ((gradient, signs), log_importance) in modes {
+                    for block in 0..n_blocks {
+                        let sign = at::<S, f32, V>(simd, signs, block);
+                        let weight = at::<S, f32, V>(simd, row_weight, block);
+                        let signed = sign * weight * scale;
+                        total = total + signed * at::<S, f32, V>(simd, log_importance, block);
+                        gradient[block] = (signed * (1. / n_rows as f32)).lanes;
+                    }
                 }
             }
         }
@@ -541,8 +567,8 @@ impl StageTwo {
     #[inline(always)]
     fn capacity_penalty(&mut self) -> f64 {
         let GateConfig::Emma {
-            capacity_penalty: (weight, minus_bias),
-            symmetric,
+            capacity_weight,
+            capacity_minus_bias,
             ..
         } = self.config.gate
         else {
@@ -550,24 +576,32 @@ impl StageTwo {
         };
         let layout = Layout::new(self.config.mode_widths.len());
         let (parameters, gradient) = self.adam.parameters_and_gradient();
-        if symmetric {
+        gradient[layout.gain] += capacity_weight as f32;
+        let mut value = parameters[layout.gain];
+        if capacity_minus_bias {
+            gradient[layout.attention_bias] -= capacity_weight as f32;
+            value -= parameters[layout.attention_bias];
+        }
+        f64::from(value) * capacity_weight
+    }
+
+    /// Gives exponents that are one parameter the mean of their gradients.
+    #[inline(always)]
+    fn tie_gradients(&mut self) {
+        if let GateConfig::Emma {
+            symmetric: true, ..
+        } = self.config.gate
+        {
+            let layout = Layout::new(self.config.mode_widths.len());
+            let (_, gradient) = self.adam.parameters_and_gradient();
             symmetrize(
                 &mut gradient[layout.coupling_exponent..layout.gain],
                 layout.n_modes,
             );
         }
-        if weight == 0. {
-            return 0.;
-        }
-        gradient[layout.gain] += weight as f32;
-        let mut value = parameters[layout.gain];
-        if minus_bias {
-            gradient[layout.attention_bias] -= weight as f32;
-            value -= parameters[layout.attention_bias];
-        }
-        f64::from(value) * weight
     }
 
+    /// Gives exponents that are one parameter one value.
     #[inline(always)]
     fn tie_exponents(&mut self) {
         if let GateConfig::Emma {
@@ -582,12 +616,6 @@ impl StageTwo {
             );
         }
     }
-}
-
-/// Which block of rows an index into a list of columns is of. Most batches are one block.
-#[inline(always)]
-fn block_of(index: usize, n_blocks: usize) -> usize {
-    if n_blocks == 1 { 0 } else { index % n_blocks }
 }
 
 fn n_gate_parameters(config: &StageTwoConfig) -> usize {
@@ -607,42 +635,6 @@ fn symmetrize(matrix: &mut [f32], n: usize) {
             (matrix[i * n + j], matrix[j * n + i]) = (mean, mean);
         }
     }
-}
-
-#[inline(always)]
-fn for_each_feature(mode_widths: &[usize], mut visit: impl FnMut(usize, usize)) {
-    let mut first = 0;
-    for (mode, &width) in mode_widths.iter().enumerate() {
-        for feature in first..first + width {
-            visit(feature, mode);
-        }
-        first += width;
-    }
-}
-
-/// Gradient of each mode's attention: that of the weighted features times the features.
-#[inline(always)]
-fn attention_gradient<S: Level, const V: usize>(
-    simd: S,
-    mode_widths: &[usize],
-    weighted_gradient: &[Lanes<S, f32, V>],
-    inputs: &[Lanes<S, f32, V>],
-    gradient: &mut [Lanes<S, f32, V>],
-    n_blocks: usize,
-) {
-    gradient.fill(Block::<S, f32, V>::zero(simd).lanes);
-    for_each_feature(mode_widths, |feature, mode| {
-        for block in 0..n_blocks {
-            let index = feature * n_blocks + block;
-            let sum = &mut gradient[mode * n_blocks + block];
-            *sum = at::<S, f32, V>(simd, weighted_gradient, index)
-                .mul_add(
-                    at::<S, f32, V>(simd, inputs, index),
-                    Block::<S, f32, V>::new(simd, *sum),
-                )
-                .lanes;
-        }
-    });
 }
 
 /// Softmax over the modes of every row, in place.

@@ -79,13 +79,11 @@ impl<S: Level, R: Real> Run<'_, S, R> {
         self.n_waiting += 1;
         if self.n_waiting == SUMS {
             let sums = R::sums_of_lanes(self.simd, &self.waiting);
-            let elements = std::mem::take(&mut self.elements);
-            if let Some((now, later)) = elements.split_first_chunk_mut::<SUMS>() {
-                for (element, &sum) in now.iter_mut().zip(&sums) {
-                    *element = *element + sum;
-                }
-                self.elements = later;
+            let (now, later) = std::mem::take(&mut self.elements).split_at_mut(SUMS);
+            for (element, &sum) in now.iter_mut().zip(&sums) {
+                *element = *element + sum;
             }
+            self.elements = later;
             self.n_waiting = 0;
         }
     }

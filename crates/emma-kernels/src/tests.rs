@@ -76,10 +76,11 @@ fn elementary<R: Real>(name: &str, values: &[f64]) -> Vec<f64> {
 #[test]
 fn elementary_functions_are_those_of_the_standard_library() {
     type Function = fn(f64) -> f64;
-    let functions: [(&str, Function, f64, f64); 5] = [
+    let functions: [(&str, Function, f64, f64); 6] = [
         ("exp", f64::exp, -80., 80.),
         ("ln", f64::ln, 1e-30, 1e30),
         ("tanh", f64::tanh, -30., 30.),
+        ("sqrt", f64::sqrt, 0., 1e30),
         ("sigmoid", |x| 1. / (1. + (-x).exp()), -80., 80.),
         (
             "softplus",
@@ -404,12 +405,17 @@ fn stage_two_loss(config: &StageTwoConfig, parameters: &[f64], data: &[Vec<f64>;
     }
     let mut loss = total / labels.len() as f64;
     if let GateConfig::Emma {
-        capacity_penalty: (weight, minus_bias),
+        capacity_weight,
+        capacity_minus_bias,
         ..
     } = config.gate
     {
-        let bias = if minus_bias { gate[n_gate - 1] } else { 0. };
-        loss += weight * (gate[n_gate - 2] - bias);
+        let bias = if capacity_minus_bias {
+            gate[n_gate - 1]
+        } else {
+            0.
+        };
+        loss += capacity_weight * (gate[n_gate - 2] - bias);
     }
     loss
 }
@@ -419,7 +425,8 @@ fn one_step_of_stage_two_has_the_loss_and_the_gradient_of_the_reference() {
     let emma = GateConfig::Emma {
         minimum_potential: vec![-1., 0.5],
         coldness: 0.3,
-        capacity_penalty: (0.05, true),
+        capacity_weight: 0.05,
+        capacity_minus_bias: true,
         energy_weight: 0.02,
         minimum_self_weight: 1e-3,
         coupling_limit: 1.,
@@ -509,7 +516,8 @@ fn stage_two_learns_and_stays_within_its_ranges() {
         gate: GateConfig::Emma {
             minimum_potential: vec![0., 0.],
             coldness: 0.1,
-            capacity_penalty: (-10., false),
+            capacity_weight: -10.,
+            capacity_minus_bias: false,
             energy_weight: 0.,
             minimum_self_weight: 0.2,
             coupling_limit: 0.3,
@@ -655,4 +663,132 @@ fn scores_are_those_of_the_parts() {
     let mut probabilities = vec![0.; n_rows];
     scorer.probabilities(&rows, &mut probabilities);
     assert_near(&probabilities, &expected, 1e-13, "probability");
+}
+
+#[test]
+fn no_rows_give_nothing() {
+    let gate = Gate {
+        parameters: &gate_parameters(2, 90),
+        minimum_potential: &[0., 0.],
+        coldness: 0.3,
+    };
+    let mut of_parameters = vec![0.; n_parameters(2)];
+    gate.forward(&[], &mut []);
+    gate.backward(&[], &[], &[], &mut [], &mut of_parameters);
+    let numbers = numbers(13, -1., 1., 91);
+    let autoencoder = Autoencoder {
+        weight: &numbers[..6],
+        encoder_bias: &numbers[..3],
+        decoder_bias: &numbers[..2],
+    };
+    autoencoder.energies(&[], &mut []);
+    autoencoder.backward(&[], &[], &mut [], &mut of_parameters);
+    let scorer = Scorer {
+        autoencoders: vec![autoencoder; 2],
+        gate,
+        network: Network { widths: vec![4, 1] },
+        network_parameters: &numbers[..5],
+    };
+    scorer.probabilities(&[], &mut []);
+    assert!(of_parameters.iter().all(|&value| value == 0.));
+}
+
+#[test]
+#[should_panic(expected = "batch size and features a mode")]
+fn batches_of_another_size_are_refused() {
+    let config = StageTwoConfig {
+        mode_widths: vec![1],
+        gate: GateConfig::Open,
+        network: Network { widths: vec![1, 1] },
+        batch_size: 32,
+        learning_rate: 1e-3,
+        positive_weight: 1.,
+    };
+    let rows = Rows {
+        modes: vec![&[1., 2.]],
+        potentials: &[],
+        signs: &[],
+        labels: &[0., 1.],
+    };
+    let batches = Batches::new(&rows, &[1], 64, 0..2);
+    StageTwo::new(config, &[0., 0.]).epoch(&batches);
+}
+
+/// The instruction set is chosen once a process: these tests again, in others.
+#[test]
+fn narrower_instruction_sets_pass_the_same_tests() {
+    let variable = crate::InstructionSet::VARIABLE;
+    if std::env::var_os(variable).is_some() {
+        return;
+    }
+    for set in ["base", "avx2"] {
+        let tests = std::env::current_exe().unwrap();
+        let output = std::process::Command::new(tests)
+            .env(variable, set)
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{set}: {printed}");
+    }
+}
+
+#[test]
+fn tied_exponents_begin_at_their_mean_and_share_its_gradient() {
+    let n_rows = 40;
+    let config = StageTwoConfig {
+        mode_widths: vec![2, 1],
+        gate: GateConfig::Emma {
+            minimum_potential: vec![0., 0.],
+            coldness: 0.3,
+            capacity_weight: 0.,
+            capacity_minus_bias: false,
+            energy_weight: 0.1,
+            minimum_self_weight: 1e-3,
+            coupling_limit: 1.,
+            symmetric: true,
+        },
+        network: Network {
+            widths: vec![3, 4, 1],
+        },
+        batch_size: n_rows,
+        learning_rate: 1e-3,
+        positive_weight: 1.,
+    };
+    let mut parameters = gate_parameters(2, 100);
+    parameters.extend(numbers(config.network.n_parameters(), -0.6, 0.6, 104));
+    let signs = numbers(n_rows * 2, -1., 1., 105);
+    let data = [
+        numbers(n_rows * 2, -2., 2., 106),
+        numbers(n_rows, -2., 2., 107),
+        numbers(n_rows * 2, 0., 10., 108),
+        signs.iter().map(|sign| sign.signum()).collect(),
+        numbers(n_rows, 0., 1., 109)
+            .iter()
+            .map(|y| y.round())
+            .collect(),
+    ];
+    let in_f32: Vec<Vec<f32>> = data.iter().map(|values| single(values)).collect();
+    let rows = Rows {
+        modes: vec![&in_f32[0], &in_f32[1]],
+        potentials: &in_f32[2],
+        signs: &in_f32[3],
+        labels: &in_f32[4],
+    };
+    let batches = Batches::new(&rows, &config.mode_widths, n_rows, 0..n_rows);
+    let mut model = StageTwo::new(config.clone(), &single(&parameters));
+    model.epoch(&batches);
+    let mean = |pair: &mut [f64]| {
+        let mean = f64::midpoint(pair[1], pair[2]);
+        (pair[1], pair[2]) = (mean, mean);
+    };
+    mean(&mut parameters[8..12]);
+    let mut expected = differences(&parameters, |changed| {
+        stage_two_loss(&config, changed, &data)
+    });
+    assert!(
+        (expected[9] - expected[10]).abs() > 1e-4,
+        "a case that tells"
+    );
+    mean(&mut expected[8..12]);
+    assert_near(&model.first_gradient(), &expected, 3e-6, "gradient");
 }
