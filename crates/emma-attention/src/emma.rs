@@ -217,6 +217,19 @@ impl Emma {
         &self.config
     }
 
+    /// All parameters as they are stored: self-energy weights and biases, coupling weights and exponents,
+    /// gain, attention bias.
+    pub fn parameters(&self) -> [&Tensor; 6] {
+        [
+            &self.self_weight,
+            &self.self_bias,
+            &self.coupling_weight,
+            &self.coupling_exponent,
+            &self.gain,
+            &self.attention_bias,
+        ]
+    }
+
     /// Self-energy weights w_i, `[modes]`.
     pub fn self_weight(&self) -> &Tensor {
         &self.self_weight

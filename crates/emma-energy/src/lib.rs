@@ -51,6 +51,7 @@ pub mod mahalanobis;
 pub mod mlp_autoencoder;
 pub mod nearest_neighbors;
 pub mod optimization;
+pub mod packed_variables;
 pub mod potential_energy;
 pub mod potential_energy_fit;
 pub mod row_affine;
@@ -82,12 +83,15 @@ pub use mlp_autoencoder::{
     MlpAutoencoder, MlpAutoencoderConfig, MlpAutoencoderFit, MlpReconstructionError,
 };
 pub use nearest_neighbors::{NearestNeighbors, NearestNeighborsConfig, NearestNeighborsFit};
+pub use packed_variables::PackedVariables;
 pub use potential_energy::{PotentialEnergy, ReconstructionError, potential_energy};
 pub use potential_energy_fit::PotentialEnergyFit;
 pub use row_affine::row_affine;
 pub use seeded_var_map::SeededVarMap;
 pub use softplus::softplus;
-pub use training::{AutoencoderTraining, denoising_loss, train_autoencoder};
+pub use training::{
+    AutoencoderTraining, denoising_loss, train_autoencoder, train_autoencoder_by_candle,
+};
 pub use transfer::transfer;
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Stage one: training a denoising autoencoder on clean rows.
 
-use candle_core::{D, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 use candle_nn::Optimizer;
+use emma_kernels::{StageOne, StageOneConfig};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::autoencoder::DenoisingAutoencoder;
 use crate::error::{Error, Result, check_setting};
 use crate::optimization::{adam, mini_batches, shuffled_rows};
+use crate::packed_variables::PackedVariables;
 use crate::seeded_var_map::SeededVarMap;
 use crate::transfer::{scalar, transfer};
 
@@ -87,6 +89,11 @@ pub fn denoising_loss(
 
 /// Trains the autoencoder whose parameters `variables` holds, with fresh noise in every epoch.
 ///
+/// In f32 on the CPU, fused steps do it ([`emma_kernels::StageOne`]); elsewhere, and if a parameter is no
+/// variable of the map or the map holds it twice, candle's operations do
+/// ([`train_autoencoder_by_candle`]). Order and noise of the rows are the same; losses and parameters agree to
+/// rounding.
+///
 /// # Shapes
 /// - `rows`: `[n, L]`, clean and standardized
 /// - returns the mean [`denoising_loss`] of every epoch
@@ -97,6 +104,46 @@ pub fn denoising_loss(
 /// # Source
 /// Thesis section 5.6, phase 1.
 pub fn train_autoencoder(
+    autoencoder: &DenoisingAutoencoder,
+    variables: &SeededVarMap,
+    rows: &Tensor,
+    settings: &AutoencoderTraining,
+    rng: &mut impl Rng,
+) -> Result<Vec<f64>> {
+    settings.validate()?;
+    let fits = rows.dtype() == DType::F32
+        && rows.device().is_cpu()
+        && rows.dims2()?.1 == autoencoder.n_features();
+    let parameters = [
+        autoencoder.weight(),
+        autoencoder.encoder_bias(),
+        autoencoder.decoder_bias(),
+    ];
+    let packed = PackedVariables::find(variables, &parameters).filter(|_| fits);
+    let Some(packed) = packed else {
+        return train_autoencoder_by_candle(autoencoder, variables, rows, settings, rng);
+    };
+    let config = StageOneConfig {
+        n_features: autoencoder.n_features(),
+        n_hidden: autoencoder.n_hidden(),
+        batch_size: settings.batch_size,
+        learning_rate: settings.learning_rate,
+    };
+    let mut model = StageOne::new(config, &packed.read()?);
+    let values = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+    let losses = each_epoch(rows, settings, rng, |clean, corrupted| {
+        Ok(model.epoch(&values(clean)?, &values(corrupted)?))
+    })?;
+    packed.write(model.parameters())?;
+    Ok(losses)
+}
+
+/// What [`train_autoencoder`] does, with candle's operations and gradients: on any device, in any type,
+/// and the reference that the fused steps are tested against.
+///
+/// # Errors
+/// As [`train_autoencoder`].
+pub fn train_autoencoder_by_candle(
     autoencoder: &DenoisingAutoencoder,
     variables: &SeededVarMap,
     rows: &Tensor,
@@ -117,30 +164,46 @@ pub(crate) fn minimize_denoising_loss(
     rng: &mut impl Rng,
 ) -> Result<Vec<f64>> {
     settings.validate()?;
+    let mut optimizer = adam(variables.all_vars(), settings.learning_rate)?;
+    each_epoch(rows, settings, rng, |clean, corrupted| {
+        let (n_rows, _) = clean.dims2()?;
+        let mut total = 0.;
+        for (start, length) in mini_batches(n_rows, settings.batch_size) {
+            let loss = loss(
+                &clean.narrow(0, start, length)?,
+                &corrupted.narrow(0, start, length)?,
+            )?;
+            optimizer.backward_step(&loss)?;
+            total += scalar(&loss)? * length as f64;
+        }
+        Ok(total / n_rows as f64)
+    })
+}
+
+/// Calls `epoch` with the clean rows in random order and with noise, as often as the settings say; returns
+/// what it did.
+fn each_epoch(
+    rows: &Tensor,
+    settings: &AutoencoderTraining,
+    rng: &mut impl Rng,
+    mut epoch: impl FnMut(&Tensor, &Tensor) -> Result<f64>,
+) -> Result<Vec<f64>> {
     let (n_rows, _) = rows.dims2()?;
     if n_rows == 0 {
         return Err(Error::NoRows {
             purpose: "training an autoencoder",
         });
     }
-    let mut optimizer = adam(variables.all_vars(), settings.learning_rate)?;
-    let mut epoch_losses = Vec::new();
-    for _ in 0..settings.n_epochs {
-        let order = shuffled_rows(n_rows, rng, rows.device())?;
-        let shuffled = rows.index_select(&order, 0)?;
-        let corrupted = add_gaussian_noise(&shuffled, settings.noise_std, rng)?;
-        let mut total = 0.;
-        for (start, length) in mini_batches(n_rows, settings.batch_size) {
-            let loss = loss(
-                &shuffled.narrow(0, start, length)?,
-                &corrupted.narrow(0, start, length)?,
-            )?;
-            optimizer.backward_step(&loss)?;
-            total += scalar(&loss)? * length as f64;
-        }
-        epoch_losses.push(total / n_rows as f64);
-    }
-    Ok(epoch_losses)
+    // candle gathers from contiguous tensors alone.
+    let rows = rows.contiguous()?;
+    (0..settings.n_epochs)
+        .map(|_| {
+            let order = shuffled_rows(n_rows, rng, rows.device())?;
+            let clean = rows.index_select(&order, 0)?;
+            let corrupted = add_gaussian_noise(&clean, settings.noise_std, rng)?;
+            epoch(&clean, &corrupted)
+        })
+        .collect()
 }
 
 fn add_gaussian_noise(rows: &Tensor, std: f64, rng: &mut impl Rng) -> Result<Tensor> {

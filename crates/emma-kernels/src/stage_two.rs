@@ -324,6 +324,18 @@ impl StageTwo {
         });
     }
 
+    /// Mean cross-entropy of all rows, without penalties (no number if there are no rows).
+    ///
+    /// # Panics
+    /// As [`epoch`](Self::epoch).
+    pub fn task_loss_of(&mut self, batches: &Batches) -> f64 {
+        self.check(batches);
+        f32::dispatch(TaskLoss {
+            model: self,
+            batches,
+        })
+    }
+
     fn check(&self, batches: &Batches) {
         assert_eq!(
             (batches.batch_size, &batches.mode_widths),
@@ -512,6 +524,20 @@ impl StageTwo {
         n_rows: usize,
         n_blocks: usize,
     ) -> f64 {
+        let task = self.task_loss::<S, V>(simd, batch, n_rows, n_blocks);
+        let regularizer = self.energy_regularizer::<S, V>(simd, batch, n_rows, n_blocks);
+        sum_of_lanes(simd, task + regularizer)
+    }
+
+    /// Each row's cross-entropy, in lanes still to be added up; leaves the gradient of the logits.
+    #[inline(always)]
+    fn task_loss<S: Level, const V: usize>(
+        &mut self,
+        simd: S,
+        batch: Batch<'_, S, V>,
+        n_rows: usize,
+        n_blocks: usize,
+    ) -> Block<S, f32, V> {
         self.row_weight.fill_from(0, 1.);
         self.row_weight.fill_from(n_rows, 0.);
         let last = self.layers.len() - 1;
@@ -533,34 +559,45 @@ impl StageTwo {
             let slope = (class_weight * sigmoid - target) * weight;
             gradient[block] = (slope * (1. / n_rows as f32)).lanes;
         }
-        if let GateConfig::Emma { energy_weight, .. } = self.config.gate {
-            let of_log = self.gate.log_importance_gradient.blocks_mut::<S, V>();
-            if energy_weight == 0. {
-                of_log.fill(Block::<S, f32, V>::zero(simd).lanes);
-            } else {
-                let signs = batch.signs;
-                let log_importance = self.gate.log_importance.blocks::<S, V>();
-                let scale = -energy_weight as f32;
-                let modes = of_log
-                    .chunks_exact_mut(n_blocks)
-                    .zip(signs.chunks_exact(n_blocks))
-                    .zip(log_importance.chunks_exact(n_blocks));
-                for ((gradient, signs), log_importance) in modes {
-                    for block in 0..n_blocks {
-                        let sign = at::<S, f32, V>(simd, signs, block);
-                        let weight = at::<S, f32, V>(simd, row_weight, block);
-                        let signed = sign * weight * scale;
-                        total = total + signed * at::<S, f32, V>(simd, log_importance, block);
-                        gradient[block] = (signed * (1. / n_rows as f32)).lanes;
-                    }
-                }
+        total
+    }
+
+    /// Each row's share of the energy regularizer, in lanes still to be added up; leaves the gradient
+    /// of log-importance. After the loss, whose row weights it uses.
+    #[inline(always)]
+    fn energy_regularizer<S: Level, const V: usize>(
+        &mut self,
+        simd: S,
+        batch: Batch<'_, S, V>,
+        n_rows: usize,
+        n_blocks: usize,
+    ) -> Block<S, f32, V> {
+        let mut total = Block::<S, f32, V>::zero(simd);
+        let GateConfig::Emma { energy_weight, .. } = self.config.gate else {
+            return total;
+        };
+        let of_log = self.gate.log_importance_gradient.blocks_mut::<S, V>();
+        if energy_weight == 0. {
+            of_log.fill(total.lanes);
+            return total;
+        }
+        let row_weight = self.row_weight.blocks::<S, V>();
+        let log_importance = self.gate.log_importance.blocks::<S, V>();
+        let scale = -energy_weight as f32;
+        let modes = of_log
+            .chunks_exact_mut(n_blocks)
+            .zip(batch.signs.chunks_exact(n_blocks))
+            .zip(log_importance.chunks_exact(n_blocks));
+        for ((gradient, signs), log_importance) in modes {
+            for block in 0..n_blocks {
+                let sign = at::<S, f32, V>(simd, signs, block);
+                let weight = at::<S, f32, V>(simd, row_weight, block);
+                let signed = sign * weight * scale;
+                total = total + signed * at::<S, f32, V>(simd, log_importance, block);
+                gradient[block] = (signed * (1. / n_rows as f32)).lanes;
             }
         }
-        let mut sum = [0f32];
-        let mut sums = Sums::new(simd, &mut sum);
-        sums.add(0, total);
-        sums.finish();
-        f64::from(sum[0])
+        total
     }
 
     /// Value of the capacity penalty, whose gradient it adds.
@@ -625,6 +662,15 @@ fn n_gate_parameters(config: &StageTwoConfig) -> usize {
         GateConfig::Softmax => n_modes * (config.mode_widths.iter().sum::<usize>() + 1),
         GateConfig::Emma { .. } => n_parameters(n_modes),
     }
+}
+
+#[inline(always)]
+fn sum_of_lanes<S: Level, const V: usize>(simd: S, lanes: Block<S, f32, V>) -> f64 {
+    let mut sum = [0f32];
+    let mut sums = Sums::new(simd, &mut sum);
+    sums.add(0, lanes);
+    sums.finish();
+    f64::from(sum[0])
 }
 
 /// Mean of a square matrix and its transpose.
@@ -698,6 +744,27 @@ impl Task<f32> for Epoch<'_> {
             } else {
                 self.model.step::<S, V>(simd, batch, n_rows, n_blocks)
             };
+        }
+        total / self.batches.n_rows as f64
+    }
+}
+
+struct TaskLoss<'a> {
+    model: &'a mut StageTwo,
+    batches: &'a Batches,
+}
+
+impl Task<f32> for TaskLoss<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<S: Level, const V: usize>(self, simd: S) -> f64 {
+        let n_blocks = self.batches.columns.n_rows() / BLOCK;
+        let mut total = 0.;
+        for (batch, n_rows) in self.batches.iter::<S, V>() {
+            self.model.forward::<S, V>(simd, batch, n_blocks);
+            let loss = self.model.task_loss::<S, V>(simd, batch, n_rows, n_blocks);
+            total += sum_of_lanes(simd, loss);
         }
         total / self.batches.n_rows as f64
     }

@@ -477,6 +477,23 @@ fn one_step_of_stage_two_has_the_loss_and_the_gradient_of_the_reference() {
         };
         let batches = Batches::new(&rows, &config.mode_widths, n_rows, (0..n_rows).rev());
         let mut model = StageTwo::new(config.clone(), &single(&parameters));
+        let mut task = config.clone();
+        if let GateConfig::Emma {
+            capacity_weight,
+            energy_weight,
+            ..
+        } = &mut task.gate
+        {
+            (*capacity_weight, *energy_weight) = (0., 0.);
+        }
+        let (task_loss, expected) = (
+            model.task_loss_of(&batches),
+            stage_two_loss(&task, &parameters, &data),
+        );
+        assert!(
+            (task_loss - expected).abs() < 2e-6 * expected.abs().max(1.),
+            "{task_loss} {expected}"
+        );
         let loss = model.epoch(&batches);
         let expected = stage_two_loss(&config, &parameters, &data);
         assert!(

@@ -109,7 +109,8 @@ impl Batch {
     /// # Errors
     /// Candle's, for a row that is not there.
     pub fn select(&self, rows: &Tensor) -> Result<Self> {
-        self.map(|tensor| tensor.index_select(rows, 0))
+        // candle gathers from contiguous tensors alone.
+        self.map(|tensor| tensor.contiguous()?.index_select(rows, 0))
     }
 
     /// `length` consecutive rows, without a copy.

@@ -7,6 +7,7 @@ use emma_energy::EnergyEstimator;
 
 use crate::error::{Error, Result};
 use crate::model::{ModelOutput, MultiModalModel, concatenate, one_logit_a_row};
+use crate::training::{StandardForm, StandardGate, perceptron};
 
 /// EMMA in front of any network: energies, attention, weighted modes, network.
 ///
@@ -66,7 +67,7 @@ impl<N: Module> Coupled<N> {
     }
 }
 
-impl<N: Module> MultiModalModel for Coupled<N> {
+impl<N: Module + 'static> MultiModalModel for Coupled<N> {
     fn forward(
         &self,
         modes: &[Tensor],
@@ -106,5 +107,17 @@ impl<N: Module> MultiModalModel for Coupled<N> {
 
     fn project(&self) -> Result<()> {
         Ok(self.emma.project()?)
+    }
+
+    fn standard_form(&self) -> Option<StandardForm<'_>> {
+        Some(StandardForm {
+            single_mode: None,
+            gate: StandardGate::Emma {
+                estimators: &self.estimators,
+                emma: &self.emma,
+                regularizers: &self.regularizers,
+            },
+            network: perceptron(&self.network)?,
+        })
     }
 }

@@ -8,7 +8,8 @@
 //!    network, [`Concatenation`], [`SingleMode`] and [`AlternativeAttention`] have no energies. The network
 //!    is any `candle_nn::Module`; [`Mlp`] is the thesis's.
 //! 3. [`train`] runs Adam over mini-batches and keeps the parameters of the best epoch. [`TrainingRows`]
-//!    may be other rows in every epoch, such as freshly corrupted ones.
+//!    may be other rows in every epoch, such as freshly corrupted ones. [`train_together`] trains a grid of
+//!    hyper-parameters. Models of a [`StandardForm`] take fused steps by themselves.
 //! 4. [`ThresholdRule`] chooses the threshold on validation rows; [`metrics`] measures rankings,
 //!    probabilities and decisions, [`statistics`] says what a difference is worth.
 //! 5. A [`Checkpoint`] is the model as a file; a [`TrainedModel`] made of one scores rows and explains
@@ -57,8 +58,9 @@ pub use statistics::MeanInterval;
 pub use threshold::ThresholdRule;
 pub use trained::{Prediction, TrainedModel, scoring_type};
 pub use training::{
-    EpochLosses, TrainingConfig, TrainingHistory, TrainingRows, binary_cross_entropy,
-    constant_prediction_loss, train, train_without_validation,
+    EpochLosses, StandardForm, Trainee, TrainingConfig, TrainingHistory, TrainingRows,
+    binary_cross_entropy, constant_prediction_loss, train, train_together,
+    train_without_validation,
 };
 
 /// The example of the workspace's front page compiles and runs.

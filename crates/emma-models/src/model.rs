@@ -4,6 +4,7 @@ use candle_core::Tensor;
 use emma_attention::{EmmaOutput, PotentialEnergies};
 
 use crate::error::{Error, Result};
+use crate::training::StandardForm;
 
 /// What a model says about a batch.
 #[derive(Debug, Clone)]
@@ -73,6 +74,14 @@ pub trait MultiModalModel {
     fn project(&self) -> Result<()> {
         Ok(())
     }
+
+    /// The model as fused training steps see it, if it is one that they know.
+    ///
+    /// By default it is not: candle's operations then do the training, through the methods above. A
+    /// model with a form is promised to mean the same by both.
+    fn standard_form(&self) -> Option<StandardForm<'_>> {
+        None
+    }
 }
 
 impl<M: MultiModalModel + ?Sized> MultiModalModel for Box<M> {
@@ -94,6 +103,10 @@ impl<M: MultiModalModel + ?Sized> MultiModalModel for Box<M> {
 
     fn project(&self) -> Result<()> {
         (**self).project()
+    }
+
+    fn standard_form(&self) -> Option<StandardForm<'_>> {
+        (**self).standard_form()
     }
 }
 

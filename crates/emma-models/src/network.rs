@@ -77,6 +77,18 @@ impl Mlp {
             .collect::<Result<_>>()?;
         Ok(Self { layers })
     }
+
+    /// Number of inputs, widths of the hidden layers in order, number of outputs.
+    pub fn widths(&self) -> Vec<usize> {
+        let inputs = self.layers.first().map(|(weight, _)| weight.dims()[1]);
+        let outputs = self.layers.iter().map(|(weight, _)| weight.dims()[0]);
+        inputs.into_iter().chain(outputs).collect()
+    }
+
+    /// Weight `[out, in]` and bias `[out]` of each layer.
+    pub(crate) fn layers(&self) -> &[(Tensor, Tensor)] {
+        &self.layers
+    }
 }
 
 impl Module for Mlp {

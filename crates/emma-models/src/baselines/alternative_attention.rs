@@ -5,6 +5,7 @@ use emma_energy::row_affine;
 
 use crate::error::{Error, Result};
 use crate::model::{ModelOutput, MultiModalModel, concatenate};
+use crate::training::{StandardForm, StandardGate, perceptron};
 
 /// Attention learned without energies: a linear layer over all features, a softmax over the
 /// modes, each mode times its share, then a network.
@@ -67,7 +68,7 @@ impl<N: Module> AlternativeAttention<N> {
     }
 }
 
-impl<N: Module> MultiModalModel for AlternativeAttention<N> {
+impl<N: Module + 'static> MultiModalModel for AlternativeAttention<N> {
     fn forward(&self, modes: &[Tensor], _: Option<&PotentialEnergies>) -> Result<ModelOutput> {
         let n_modes = self.bias.elem_count();
         if modes.len() != n_modes {
@@ -79,5 +80,16 @@ impl<N: Module> MultiModalModel for AlternativeAttention<N> {
         let shares = emma_attention::AttentionScores::new(self.shares(modes)?)?;
         let weighted = shares.weigh(modes)?;
         ModelOutput::from_network(&self.network.forward(&concatenate(&weighted)?)?)
+    }
+
+    fn standard_form(&self) -> Option<StandardForm<'_>> {
+        Some(StandardForm {
+            single_mode: None,
+            gate: StandardGate::Softmax {
+                weight: &self.weight,
+                bias: &self.bias,
+            },
+            network: perceptron(&self.network)?,
+        })
     }
 }

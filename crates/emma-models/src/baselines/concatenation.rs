@@ -4,6 +4,7 @@ use emma_attention::PotentialEnergies;
 
 use crate::error::Result;
 use crate::model::{ModelOutput, MultiModalModel, concatenate};
+use crate::training::{StandardForm, StandardGate, perceptron};
 
 /// All modes side by side into a network: the thesis's `base` when trained on clean rows, its
 /// `without` when trained on corrupted ones.
@@ -13,8 +14,16 @@ pub struct Concatenation<N> {
     pub network: N,
 }
 
-impl<N: Module> MultiModalModel for Concatenation<N> {
+impl<N: Module + 'static> MultiModalModel for Concatenation<N> {
     fn forward(&self, modes: &[Tensor], _: Option<&PotentialEnergies>) -> Result<ModelOutput> {
         ModelOutput::from_network(&self.network.forward(&concatenate(modes)?)?)
+    }
+
+    fn standard_form(&self) -> Option<StandardForm<'_>> {
+        Some(StandardForm {
+            single_mode: None,
+            gate: StandardGate::Open,
+            network: perceptron(&self.network)?,
+        })
     }
 }

@@ -24,7 +24,7 @@ pub(crate) const MODELS: [&str; 4] = ["concatenation", "single_mode", "alternati
 
 /// A model with the variables it trains.
 pub(crate) struct Built {
-    pub(crate) model: Box<dyn MultiModalModel>,
+    pub(crate) model: Box<dyn MultiModalModel + Send + Sync>,
     pub(crate) variables: SeededVarMap,
     /// Frozen tensors that a checkpoint needs beside the variables.
     pub(crate) frozen: BTreeMap<String, Tensor>,
@@ -46,7 +46,7 @@ pub(crate) fn build(name: &str, seed: u64, device: &Device) -> Built {
     };
     let mut frozen = BTreeMap::new();
     let mut estimator_variables = None;
-    let model: Box<dyn MultiModalModel> = match name {
+    let model: Box<dyn MultiModalModel + Send + Sync> = match name {
         "concatenation" => Box::new(Concatenation {
             network: network(n_features),
         }),
