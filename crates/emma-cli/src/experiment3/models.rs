@@ -24,6 +24,9 @@ use crate::failure::CommandResult;
 /// Named tensors.
 pub(crate) type Tensors = BTreeMap<String, Tensor>;
 
+/// Any of the models, to be trained on any thread.
+pub(crate) type DynModel = dyn MultiModalModel + Send + Sync;
+
 /// One of the models that are compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum ModelKind {
@@ -76,7 +79,7 @@ impl ModelKind {
         energies: &Energies,
         variables: &SeededVarMap,
         device: &Device,
-    ) -> CommandResult<Box<dyn MultiModalModel>> {
+    ) -> CommandResult<Box<DynModel>> {
         let vb = variables.var_builder(DType::F32, device);
         let config = MlpConfig {
             n_inputs: match self {

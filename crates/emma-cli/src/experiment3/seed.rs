@@ -10,15 +10,16 @@ use candle_core::{Device, Tensor};
 use emma_data::{Samples, generator};
 use emma_energy::SeededVarMap;
 use emma_models::{
-    Batch, Checkpoint, ClassificationMetrics, ConfusionMatrix, TrainedModel, TrainingConfig,
-    TrainingHistory, TrainingRows, constant_prediction_loss, train, train_without_validation,
+    Batch, Checkpoint, ClassificationMetrics, ConfusionMatrix, TrainedModel, Trainee,
+    TrainingConfig, TrainingHistory, TrainingRows, constant_prediction_loss, train, train_together,
+    train_without_validation,
 };
 use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use sha2::{Digest, Sha256};
 
 use super::conditions::{Condition, UNCORRUPTED, short_names};
 use super::data::SeedData;
-use super::models::{Energies, ModelKind, Tensors, TrainedAutoencoder};
+use super::models::{DynModel, Energies, ModelKind, Tensors, TrainedAutoencoder};
 use super::outcome::{ByRule, CandidateOutcome, ModelOutcome, RuleOutcome, SeedOutcome};
 use super::settings::Settings;
 use super::unscored::{Training, Unscored};
@@ -180,6 +181,19 @@ struct SeedRun<'a> {
     data: SeedData,
 }
 
+/// A model that is trained and has no thresholds yet.
+struct Fit {
+    /// The start that did best.
+    attempt: usize,
+    starts: usize,
+    variables: SeededVarMap,
+    history: TrainingHistory,
+    /// When its training began.
+    start: Instant,
+    /// Models that share the time.
+    sharers: usize,
+}
+
 /// A model that has its thresholds.
 struct Trained {
     checkpoint: Checkpoint,
@@ -261,8 +275,6 @@ impl<'a> SeedRun<'a> {
     }
 
     /// Trains the units that are not yet there, in parallel where none waits for another.
-    ///
-    /// The candidates for `with` share its random streams, so that only the hyper-parameters differ.
     fn train_missing(&self, units: &[Unit], unscored: &Unscored) -> CommandResult<()> {
         let missing: Vec<Unit> = units
             .iter()
@@ -327,14 +339,20 @@ impl<'a> SeedRun<'a> {
         if foundation.energies {
             validation = energies.annotate(validation)?;
         }
-        corrupted.par_iter().try_for_each(|unit| {
-            let has_emma = matches!(unit.kind, ModelKind::With(_));
-            let lesson = Lesson::Corrupted(self, has_emma.then_some(&energies));
-            keep(
-                unit,
-                &self.train(unit.kind, &energies, lesson, &validation, &base)?,
-            )
-        })
+        let (candidates, others): (Vec<&Unit>, Vec<&Unit>) = corrupted
+            .into_iter()
+            .partition(|unit| matches!(unit.kind, ModelKind::With(_)));
+        let (candidates, others) = rayon::join(
+            || self.train_candidates(&candidates, &energies, &validation, &base, unscored),
+            || {
+                others.par_iter().try_for_each(|unit| {
+                    let lesson = Lesson::Corrupted(self, None);
+                    let trained = self.train(unit.kind, &energies, lesson, &validation, &base)?;
+                    keep(unit, &trained)
+                })
+            },
+        );
+        candidates.and(others)
     }
 
     /// All draws of the corrupted validation rows, one after the other.
@@ -365,24 +383,7 @@ impl<'a> SeedRun<'a> {
         first_values: &Tensors,
     ) -> CommandResult<Trained> {
         let start = Instant::now();
-        let name = kind.name(self.samples);
-        let fresh = |attempt: usize| -> CommandResult<_> {
-            let stream = format!("{name} first values {attempt}");
-            let variables = SeededVarMap::new(generator(self.seed, &stream));
-            for (name, value) in first_values {
-                variables.preset(name, value)?;
-            }
-            let model = kind.build(
-                self.settings,
-                self.samples,
-                energies,
-                &variables,
-                self.device,
-            )?;
-            Ok((model, variables))
-        };
-        let config = self.settings.training;
-        let mut rng = generator(self.seed, &format!("{name} training"));
+        let mut rng = self.training_generator(kind);
         // Who starts from a model that has learned is not born dead.
         let most_starts = if first_values.is_empty() {
             MOST_STARTS
@@ -393,13 +394,13 @@ impl<'a> SeedRun<'a> {
         let mut starts = 0;
         while starts < most_starts && !self.has_learned(best.as_ref(), validation)? {
             starts += 1;
-            let (model, variables) = fresh(starts)?;
+            let (model, variables) = self.build(kind, energies, first_values, starts)?;
             let history = train(
                 &model,
                 &variables,
                 lesson,
                 validation,
-                &config,
+                &self.settings.training,
                 &mut rng,
                 |_| self.progress.advance(u64::from(starts == 1)),
             )?;
@@ -411,7 +412,112 @@ impl<'a> SeedRun<'a> {
             }
         }
         let (attempt, variables, history) = best.context("no model was trained")?;
-        let stage_two_values = variables.snapshot()?;
+        let fit = Fit {
+            attempt,
+            starts,
+            variables,
+            history,
+            start,
+            sharers: 1,
+        };
+        self.conclude(kind, energies, lesson, validation, first_values, fit)
+    }
+
+    /// Trains candidates for `with` side by side, and keeps them.
+    ///
+    /// They share their random streams, so that only the hyper-parameters differ, and hence the rows of
+    /// every epoch.
+    fn train_candidates(
+        &self,
+        units: &[&Unit],
+        energies: &Energies,
+        validation: &Batch,
+        base: &Tensors,
+        unscored: &Unscored,
+    ) -> CommandResult<()> {
+        let Some(kind) = units.first().map(|unit| unit.kind) else {
+            return Ok(());
+        };
+        let start = Instant::now();
+        let lesson = Lesson::Corrupted(self, Some(energies));
+        let built = units
+            .iter()
+            .map(|unit| self.build(unit.kind, energies, base, 1))
+            .collect::<CommandResult<Vec<_>>>()?;
+        let trainees: Vec<Trainee<'_, _>> = built
+            .iter()
+            .map(|(model, variables)| Trainee { model, variables })
+            .collect();
+        let histories = train_together(
+            &trainees,
+            lesson,
+            validation,
+            &self.settings.training,
+            &mut self.training_generator(kind),
+            |_, _| self.progress.advance(1),
+        )?;
+        let fits = built.into_iter().zip(histories);
+        let fits: Vec<(&&Unit, Fit)> = units
+            .iter()
+            .zip(fits)
+            .map(|(unit, ((_, variables), history))| {
+                let fit = Fit {
+                    attempt: 1,
+                    starts: 1,
+                    variables,
+                    history,
+                    start,
+                    sharers: units.len(),
+                };
+                (unit, fit)
+            })
+            .collect();
+        fits.into_par_iter().try_for_each(|(unit, fit)| {
+            let trained = self.conclude(unit.kind, energies, lesson, validation, base, fit)?;
+            unscored.keep(&unit.name, &trained.checkpoint, &trained.training)
+        })
+    }
+
+    /// The order of rows and whatever else training draws.
+    fn training_generator(&self, kind: ModelKind) -> emma_data::Generator {
+        generator(self.seed, &format!("{} training", kind.name(self.samples)))
+    }
+
+    /// A model before training.
+    fn build(
+        &self,
+        kind: ModelKind,
+        energies: &Energies,
+        first_values: &Tensors,
+        attempt: usize,
+    ) -> CommandResult<(Box<DynModel>, SeededVarMap)> {
+        let stream = format!("{} first values {attempt}", kind.name(self.samples));
+        let variables = SeededVarMap::new(generator(self.seed, &stream));
+        for (name, value) in first_values {
+            variables.preset(name, value)?;
+        }
+        let model = kind.build(
+            self.settings,
+            self.samples,
+            energies,
+            &variables,
+            self.device,
+        )?;
+        Ok((model, variables))
+    }
+
+    /// Chooses thresholds for a model, and trains it again on more rows if that is asked for.
+    fn conclude(
+        &self,
+        kind: ModelKind,
+        energies: &Energies,
+        lesson: Lesson<'_>,
+        validation: &Batch,
+        first_values: &Tensors,
+        fit: Fit,
+    ) -> CommandResult<Trained> {
+        let history = fit.history;
+        let stage_two_values = fit.variables.snapshot()?;
         let mut tensors = stage_two_values.clone();
         let mut metadata =
             kind.metadata(self.settings, self.samples, self.seed, history.best_epoch);
@@ -433,10 +539,11 @@ impl<'a> SeedRun<'a> {
             let all_rows = WithValidation { lesson, validation };
             let config = TrainingConfig {
                 n_epochs: history.best_epoch,
-                ..config
+                ..self.settings.training
             };
-            let (model, variables) = fresh(attempt)?;
-            let mut rng = generator(self.seed, &format!("{name} retraining"));
+            let (model, variables) = self.build(kind, energies, first_values, fit.attempt)?;
+            let stream = format!("{} retraining", kind.name(self.samples));
+            let mut rng = generator(self.seed, &stream);
             train_without_validation(&model, &variables, all_rows, &config, &mut rng)?;
             tensors = variables.snapshot()?;
         }
@@ -449,9 +556,9 @@ impl<'a> SeedRun<'a> {
             training: Training {
                 validation_f1,
                 thresholds,
-                starts,
+                starts: fit.starts,
                 history,
-                seconds: start.elapsed().as_secs_f64(),
+                seconds: fit.start.elapsed().as_secs_f64() / fit.sharers as f64,
             },
         })
     }
