@@ -4,7 +4,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use emma_kernels::gate::{Gate, N_OUTPUTS, n_parameters};
 use emma_kernels::potential::Autoencoder;
 use emma_kernels::{
-    Batches, GateConfig, Network, Rows, Scorer, StageOne, StageOneConfig, StageTwo, StageTwoConfig,
+    Batches, Front, GateConfig, Network, Rows, Scorer, StageOne, StageOneConfig, StageTwo,
+    StageTwoConfig,
 };
 use rand::Rng;
 
@@ -112,11 +113,14 @@ fn scoring(criterion: &mut Criterion) {
     let config = config();
     let parameters = parameters(&config);
     let scorer = Scorer {
-        autoencoders: autoencoders.collect(),
-        gate: Gate {
-            parameters: &parameters[..14],
-            minimum_potential: &[-8., -8.],
-            coldness: 0.3,
+        mode_widths: config.mode_widths,
+        front: Front::Emma {
+            autoencoders: autoencoders.collect(),
+            gate: Gate {
+                parameters: &parameters[..14],
+                minimum_potential: &[-8., -8.],
+                coldness: 0.3,
+            },
         },
         network: config.network,
         network_parameters: &parameters[14..],

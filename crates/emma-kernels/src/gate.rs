@@ -212,6 +212,15 @@ impl<R: Real> GateColumns<R> {
         }
     }
 
+    /// Copies what `forward` left into `[rows, 4, modes]`.
+    #[inline(always)]
+    pub(crate) fn scatter(&self, outputs: &mut [R], n_rows: usize) {
+        self.energy.scatter(outputs, part(0, n_rows));
+        self.modal_energy.scatter(outputs, part(1, n_rows));
+        self.log_importance.scatter(outputs, part(2, n_rows));
+        self.attention.scatter(outputs, part(3, n_rows));
+    }
+
     /// Backward, from the gradients of log-importance and attention (and, if `of_energies`, of self- and
     /// modal energies) to those of the parameters; potentials' gradients go where self-energies' were.
     #[inline(always)]
@@ -465,10 +474,7 @@ impl<R: Real> Task<R> for Forward<'_, R> {
             potential.gather(0, n_modes, potentials, 0..n_rows);
             let extent = potential.extent(n_rows);
             columns.forward::<S, V>(simd, self.gate, potential.blocks::<S, V>(), extent);
-            columns.energy.scatter(outputs, part(0, n_rows));
-            columns.modal_energy.scatter(outputs, part(1, n_rows));
-            columns.log_importance.scatter(outputs, part(2, n_rows));
-            columns.attention.scatter(outputs, part(3, n_rows));
+            columns.scatter(outputs, n_rows);
         }
     }
 }

@@ -33,6 +33,7 @@ mod level;
 pub mod potential;
 mod real;
 mod scorer;
+mod softmax;
 mod stage_one;
 mod stage_two;
 mod sums;
@@ -42,7 +43,7 @@ mod weigh;
 
 pub use level::InstructionSet;
 pub use real::Real;
-pub use scorer::Scorer;
+pub use scorer::{Front, Scorer, Scores};
 pub use stage_one::{StageOne, StageOneConfig};
 pub use stage_two::{Batches, GateConfig, Network, Rows, StageTwo, StageTwoConfig};
 

@@ -3,24 +3,56 @@
 use crate::affine::affine;
 use crate::block::Block;
 use crate::columns::{Columns, TILE};
-use crate::gate::{Gate, GateColumns};
+use crate::gate::{Gate, GateColumns, N_OUTPUTS};
 use crate::level::{Level, Task};
 use crate::potential::{Autoencoder, PotentialColumns};
 use crate::real::Real;
+use crate::softmax::softmax;
 use crate::stage_two::Network;
 use crate::weigh::weigh;
 
-/// A trained EMMA in front of a perceptron, from standardized rows to probabilities.
+/// What stands before the network of a [`Scorer`].
+#[derive(Debug, Clone)]
+pub enum Front<'a, R> {
+    /// Nothing: the modes side by side.
+    Open,
+    /// A softmax over an affine map of all features: weight `[M, D]`, bias `[M]`.
+    Softmax {
+        /// Both, one after the other.
+        parameters: &'a [R],
+    },
+    /// EMMA.
+    Emma {
+        /// Step 1: one autoencoder a mode.
+        autoencoders: Vec<Autoencoder<'a, R>>,
+        /// Steps 2 to 4.
+        gate: Gate<'a, R>,
+    },
+}
+
+/// A trained model, from standardized rows to probabilities.
 #[derive(Debug, Clone)]
 pub struct Scorer<'a, R> {
-    /// One autoencoder a mode.
-    pub autoencoders: Vec<Autoencoder<'a, R>>,
-    /// Steps 2 to 4.
-    pub gate: Gate<'a, R>,
+    /// Features of each mode.
+    pub mode_widths: Vec<usize>,
+    /// What weighs the modes.
+    pub front: Front<'a, R>,
     /// The network's widths.
     pub network: Network,
     /// The network's parameters: weight `[out, in]` and bias of each layer.
     pub network_parameters: &'a [R],
+}
+
+/// What a [`Scorer`] says about rows.
+#[derive(Debug)]
+pub struct Scores<'a, R> {
+    /// Probability of label 1, `[n]`.
+    pub probabilities: &'a mut [R],
+    /// Potential energies `[n, modes]` of EMMA; empty if they are not wanted.
+    pub potentials: &'a mut [R],
+    /// Self-energies, modal energies, log-importance and attention `[n, 4, modes]` of EMMA; empty if they
+    /// are not wanted.
+    pub gate: &'a mut [R],
 }
 
 impl<R: Real> Scorer<'_, R> {
@@ -30,10 +62,23 @@ impl<R: Real> Scorer<'_, R> {
     /// - `rows`: `[n, all features]`, the modes side by side, standardized
     /// - `probabilities`: `[n]`
     pub fn probabilities(&self, rows: &[R], probabilities: &mut [R]) {
+        let scores = Scores {
+            probabilities,
+            potentials: &mut [],
+            gate: &mut [],
+        };
+        self.scores(rows, scores);
+    }
+
+    /// Probability of label 1 of every row, and what EMMA saw on the way.
+    ///
+    /// # Shapes
+    /// - `rows`: `[n, all features]`, the modes side by side, standardized
+    pub fn scores(&self, rows: &[R], scores: Scores<'_, R>) {
         R::dispatch(Score {
             scorer: self,
             rows,
-            probabilities,
+            scores,
         });
     }
 }
@@ -41,7 +86,111 @@ impl<R: Real> Scorer<'_, R> {
 struct Score<'a, R> {
     scorer: &'a Scorer<'a, R>,
     rows: &'a [R],
-    probabilities: &'a mut [R],
+    scores: Scores<'a, R>,
+}
+
+/// Room for a tile of rows.
+struct Tile<R> {
+    raw: Columns<R>,
+    modes: Vec<PotentialColumns<R>>,
+    potential: Columns<R>,
+    gate: GateColumns<R>,
+    /// Inputs of the network, then outputs of its layers.
+    layers: Vec<Columns<R>>,
+}
+
+impl<R: Real> Tile<R> {
+    fn new(scorer: &Scorer<'_, R>, n_rows: usize) -> Self {
+        let widths = &scorer.network.widths;
+        let n_modes = scorer.mode_widths.len();
+        let modes = match &scorer.front {
+            Front::Emma { autoencoders, .. } => autoencoders
+                .iter()
+                .map(|autoencoder| PotentialColumns::new(autoencoder, n_rows))
+                .collect(),
+            _ => Vec::new(),
+        };
+        Self {
+            raw: Columns::new(widths[0], n_rows),
+            modes,
+            potential: Columns::new(n_modes, n_rows),
+            gate: GateColumns::new(n_modes, n_rows),
+            layers: widths
+                .iter()
+                .map(|&width| Columns::new(width, n_rows))
+                .collect(),
+        }
+    }
+
+    /// Weighs the features that stand in `raw`, into the network's inputs.
+    #[inline(always)]
+    fn weigh<S: Level, const V: usize>(&mut self, simd: S, scorer: &Scorer<'_, R>, n_rows: usize) {
+        let extent = self.raw.extent(n_rows);
+        match &scorer.front {
+            Front::Open => {
+                let inputs = self.layers[0].values_mut();
+                inputs.copy_from_slice(self.raw.values());
+                return;
+            }
+            Front::Softmax { parameters } => {
+                let n_modes = scorer.mode_widths.len();
+                let (weight, bias) = parameters.split_at(parameters.len() - n_modes);
+                let shares = self.gate.attention.blocks_mut::<S, V>();
+                let inputs = self.raw.blocks::<S, V>();
+                affine::<S, R, V>(simd, inputs, weight, bias, shares, extent.stride);
+                softmax::<S, R, V>(simd, shares, extent.stride);
+            }
+            Front::Emma { autoencoders, gate } => {
+                let mut left = self.raw.values();
+                let modes = self.modes.iter_mut().zip(autoencoders);
+                for (mode, (columns, autoencoder)) in modes.enumerate() {
+                    let values = columns.rows.values_mut();
+                    let (of_mode, others) = left.split_at(values.len());
+                    values.copy_from_slice(of_mode);
+                    left = others;
+                    let energies = self.potential.column_mut(mode);
+                    columns.energies::<S, V>(simd, autoencoder, extent.n_blocks, energies);
+                }
+                let potential = self.potential.blocks::<S, V>();
+                self.gate.forward::<S, V>(simd, gate, potential, extent);
+            }
+        }
+        weigh::<S, R, V>(
+            simd,
+            &scorer.mode_widths,
+            self.raw.blocks::<S, V>(),
+            self.gate.attention.blocks::<S, V>(),
+            self.layers[0].blocks_mut::<S, V>(),
+            extent.stride,
+        );
+    }
+
+    /// From the network's inputs to probabilities, in the last layer.
+    #[inline(always)]
+    fn predict<S: Level, const V: usize>(&mut self, simd: S, scorer: &Scorer<'_, R>) {
+        let stride = self.raw.extent(0).stride;
+        let mut parameters = scorer.network_parameters;
+        let last = self.layers.len() - 1;
+        for k in 1..self.layers.len() {
+            let (before, from) = self.layers.split_at_mut(k);
+            let widths = (scorer.network.widths[k - 1], scorer.network.widths[k]);
+            let (weight, rest) = parameters.split_at(widths.0 * widths.1);
+            let (bias, rest) = rest.split_at(widths.1);
+            parameters = rest;
+            let outputs = from[0].blocks_mut::<S, V>();
+            let inputs = before[k - 1].blocks::<S, V>();
+            affine::<S, R, V>(simd, inputs, weight, bias, outputs, stride);
+            for lanes in outputs.iter_mut() {
+                let value = Block::<S, R, V>::new(simd, *lanes);
+                *lanes = if k == last {
+                    value.sigmoid()
+                } else {
+                    value.rectified()
+                }
+                .lanes;
+            }
+        }
+    }
 }
 
 impl<R: Real> Task<R> for Score<'_, R> {
@@ -50,76 +199,28 @@ impl<R: Real> Task<R> for Score<'_, R> {
     #[inline(always)]
     fn run<S: Level, const V: usize>(self, simd: S) {
         let scorer = self.scorer;
-        let n_modes = scorer.autoencoders.len();
-        let n_features: usize = scorer.network.widths[0];
-        let tile = TILE.min(self.probabilities.len());
-        let mut modes: Vec<PotentialColumns<R>> = scorer
-            .autoencoders
-            .iter()
-            .map(|autoencoder| PotentialColumns::new(autoencoder, tile))
-            .collect();
-        let mut gate = GateColumns::new(n_modes, tile);
-        let mut potential = Columns::new(n_modes, tile);
-        let mut layers: Vec<Columns<R>> = scorer
-            .network
-            .widths
-            .iter()
-            .map(|&width| Columns::new(width, tile))
-            .collect();
-        let mut raw = Columns::new(n_features, tile);
-        let mode_widths: Vec<usize> = scorer
-            .autoencoders
-            .iter()
-            .map(Autoencoder::n_features)
-            .collect();
-        let tiles = self.rows.chunks(TILE * n_features);
-        for (rows, probabilities) in tiles.zip(self.probabilities.chunks_mut(TILE)) {
+        let n_features = scorer.network.widths[0];
+        let n_modes = scorer.mode_widths.len();
+        let mut tile = Tile::new(scorer, TILE.min(self.scores.probabilities.len()));
+        let rows = self.rows.chunks(TILE * n_features);
+        let probabilities = self.scores.probabilities.chunks_mut(TILE);
+        for (number, (rows, probabilities)) in rows.zip(probabilities).enumerate() {
             let n_rows = probabilities.len();
-            raw.gather(0, n_features, rows, 0..n_rows);
-            let extent = raw.extent(n_rows);
-            let mut left = raw.values();
-            for (mode, (columns, autoencoder)) in
-                modes.iter_mut().zip(&scorer.autoencoders).enumerate()
-            {
-                let values = columns.rows.values_mut();
-                let (of_mode, others) = left.split_at(values.len());
-                values.copy_from_slice(of_mode);
-                left = others;
-                let energies = potential.column_mut(mode);
-                columns.energies::<S, V>(simd, autoencoder, extent.n_blocks, energies);
+            tile.raw.gather(0, n_features, rows, 0..n_rows);
+            tile.weigh::<S, V>(simd, scorer, n_rows);
+            tile.predict::<S, V>(simd, scorer);
+            if let Some(outputs) = tile.layers.last() {
+                probabilities.copy_from_slice(&outputs.values()[..n_rows]);
             }
-            let potential = potential.blocks::<S, V>();
-            gate.forward::<S, V>(simd, &scorer.gate, potential, extent);
-            weigh::<S, R, V>(
-                simd,
-                &mode_widths,
-                raw.blocks::<S, V>(),
-                gate.attention.blocks::<S, V>(),
-                layers[0].blocks_mut::<S, V>(),
-                extent.stride,
-            );
-            let mut parameters = scorer.network_parameters;
-            let last = layers.len() - 1;
-            for k in 1..layers.len() {
-                let (before, from) = layers.split_at_mut(k);
-                let widths = (scorer.network.widths[k - 1], scorer.network.widths[k]);
-                let (weight, rest) = parameters.split_at(widths.0 * widths.1);
-                let (bias, rest) = rest.split_at(widths.1);
-                parameters = rest;
-                let outputs = from[0].blocks_mut::<S, V>();
-                let inputs = before[k - 1].blocks::<S, V>();
-                affine::<S, R, V>(simd, inputs, weight, bias, outputs, extent.stride);
-                for lanes in outputs.iter_mut() {
-                    let value = Block::<S, R, V>::new(simd, *lanes);
-                    *lanes = if k == last {
-                        value.sigmoid()
-                    } else {
-                        value.rectified()
-                    }
-                    .lanes;
-                }
+            let first = number * TILE;
+            if !self.scores.potentials.is_empty() {
+                let potentials = &mut self.scores.potentials[first * n_modes..];
+                tile.potential.scatter(potentials, 0..n_rows);
             }
-            probabilities.copy_from_slice(&layers[last].values()[..n_rows]);
+            if !self.scores.gate.is_empty() {
+                let outputs = &mut self.scores.gate[first * n_modes * N_OUTPUTS..];
+                tile.gate.scatter(outputs, n_rows);
+            }
         }
     }
 }

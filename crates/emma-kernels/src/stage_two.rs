@@ -7,6 +7,7 @@ use crate::columns::{Columns, at};
 use crate::gate::{Gate, GateColumns, Layout, n_parameters};
 use crate::level::{BLOCK, Level, Task};
 use crate::real::Real;
+use crate::softmax::{softmax, softmax_backward};
 use crate::sums::Sums;
 use crate::weigh::{attention_gradient, weigh};
 
@@ -361,7 +362,7 @@ impl StageTwo {
                 let inputs = batch.inputs;
                 let shares = self.gate.attention.blocks_mut::<S, V>();
                 affine::<S, f32, V>(simd, inputs, weight, bias, shares, n_blocks);
-                softmax::<S, V>(simd, shares, n_blocks);
+                softmax::<S, f32, V>(simd, shares, n_blocks);
                 true
             }
             GateConfig::Emma {
@@ -484,7 +485,7 @@ impl StageTwo {
             GateConfig::Softmax => {
                 let shares = self.gate.attention.blocks::<S, V>();
                 let gradient = self.gate.attention_gradient.blocks_mut::<S, V>();
-                softmax_backward::<S, V>(simd, shares, gradient, n_blocks);
+                softmax_backward::<S, f32, V>(simd, shares, gradient, n_blocks);
                 let inputs = batch.inputs;
                 affine_parameter_gradient::<S, f32, V>(
                     simd, inputs, gradient, n_blocks, 0, &mut sums,
@@ -679,48 +680,6 @@ fn symmetrize(matrix: &mut [f32], n: usize) {
         for j in 0..i {
             let mean = (matrix[i * n + j] + matrix[j * n + i]) * 0.5;
             (matrix[i * n + j], matrix[j * n + i]) = (mean, mean);
-        }
-    }
-}
-
-/// Softmax over the modes of every row, in place.
-#[inline(always)]
-fn softmax<S: Level, const V: usize>(simd: S, values: &mut [Lanes<S, f32, V>], n_blocks: usize) {
-    for block in 0..n_blocks {
-        let mut highest = at::<S, f32, V>(simd, values, block);
-        for index in (block..values.len()).step_by(n_blocks) {
-            highest = highest.at_least(at::<S, f32, V>(simd, values, index));
-        }
-        let mut sum = Block::<S, f32, V>::zero(simd);
-        for index in (block..values.len()).step_by(n_blocks) {
-            let weight = (at::<S, f32, V>(simd, values, index) - highest).exp_of_not_positive();
-            sum = sum + weight;
-            values[index] = weight.lanes;
-        }
-        let share = Block::<S, f32, V>::splat(simd, 1.) / sum;
-        for index in (block..values.len()).step_by(n_blocks) {
-            values[index] = (at::<S, f32, V>(simd, values, index) * share).lanes;
-        }
-    }
-}
-
-/// Gradient of the softmax's arguments, in place of that of its values.
-#[inline(always)]
-fn softmax_backward<S: Level, const V: usize>(
-    simd: S,
-    shares: &[Lanes<S, f32, V>],
-    gradient: &mut [Lanes<S, f32, V>],
-    n_blocks: usize,
-) {
-    for block in 0..n_blocks {
-        let mut total = Block::<S, f32, V>::zero(simd);
-        for index in (block..shares.len()).step_by(n_blocks) {
-            total = at::<S, f32, V>(simd, shares, index)
-                .mul_add(at::<S, f32, V>(simd, gradient, index), total);
-        }
-        for index in (block..shares.len()).step_by(n_blocks) {
-            let slope = at::<S, f32, V>(simd, gradient, index) - total;
-            gradient[index] = (at::<S, f32, V>(simd, shares, index) * slope).lanes;
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::level::{BLOCK, Level, Task};
 use crate::potential::Autoencoder;
 use crate::real::Real;
 use crate::{
-    Batches, GateConfig, Network, Rows, Scorer, StageOne, StageOneConfig, StageTwo, StageTwoConfig,
+    Batches, Front, GateConfig, Network, Rows, Scorer, Scores, StageOne, StageOneConfig, StageTwo,
+    StageTwoConfig,
 };
 
 fn numbers(n: usize, low: f64, high: f64, seed: u64) -> Vec<f64> {
@@ -628,6 +629,16 @@ fn one_step_of_stage_one_has_the_loss_and_the_gradient_of_the_reference() {
     }
 }
 
+fn autoencoder(parameters: &[f64], n_hidden: usize, n_features: usize) -> Autoencoder<'_, f64> {
+    let (weight, biases) = parameters.split_at(n_hidden * n_features);
+    let (encoder_bias, decoder_bias) = biases.split_at(n_hidden);
+    Autoencoder {
+        weight,
+        encoder_bias,
+        decoder_bias,
+    }
+}
+
 #[test]
 fn scores_are_those_of_the_parts() {
     let n_rows = 300;
@@ -637,49 +648,89 @@ fn scores_are_those_of_the_parts() {
         numbers(6 * 4 + 3, -1., 1., 82),
     ];
     let gate = gate_parameters(2, 83);
+    let shares = numbers(2 * 8, -1., 1., 85);
     let network = Network {
         widths: vec![7, 5, 1],
     };
     let network_parameters = numbers(network.n_parameters(), -1., 1., 84);
     let minimum = [-3., -4.];
-    let expected: Vec<f64> = rows
-        .chunks(7)
-        .map(|row| {
-            let potentials = [
-                potential_row(&autoencoders[0], 5, &row[..4]),
-                potential_row(&autoencoders[1], 6, &row[4..]),
-            ];
-            let [.., attention] = gate_row(&gate, &minimum, 0.2, &potentials);
+    let fronts = [
+        Front::Open,
+        Front::Softmax {
+            parameters: &shares,
+        },
+        Front::Emma {
+            autoencoders: vec![
+                autoencoder(&autoencoders[0], 5, 4),
+                autoencoder(&autoencoders[1], 6, 3),
+            ],
+            gate: Gate {
+                parameters: &gate,
+                minimum_potential: &minimum,
+                coldness: 0.2,
+            },
+        },
+    ];
+    for front in fronts {
+        let has_emma = matches!(front, Front::Emma { .. });
+        let (mut expected, mut seen, mut potentials) = (Vec::new(), Vec::new(), Vec::new());
+        for row in rows.chunks(7) {
+            let attention = match front {
+                Front::Open => vec![1., 1.],
+                Front::Softmax { parameters } => {
+                    let weights = [0, 1].map(|mode| {
+                        let weight = &parameters[mode * 7..][..7];
+                        let sum: f64 = weight.iter().zip(row).map(|(w, x)| w * x).sum();
+                        (sum + parameters[14 + mode]).exp()
+                    });
+                    weights
+                        .map(|weight| weight / (weights[0] + weights[1]))
+                        .into()
+                }
+                Front::Emma { .. } => {
+                    let of_row = [
+                        potential_row(&autoencoders[0], 5, &row[..4]),
+                        potential_row(&autoencoders[1], 6, &row[4..]),
+                    ];
+                    potentials.extend(of_row);
+                    let parts = gate_row(&gate, &minimum, 0.2, &of_row);
+                    seen.extend(parts.concat());
+                    let [.., attention] = parts;
+                    attention
+                }
+            };
             let weighted: Vec<f64> = row
                 .iter()
                 .enumerate()
                 .map(|(f, x)| x * attention[usize::from(f >= 4)])
                 .collect();
-            1. / (1. + (-perceptron_row(&network.widths, &network_parameters, &weighted)).exp())
-        })
-        .collect();
-    let part = |mode: usize, n_hidden: usize, n_features: usize| {
-        let (weight, biases) = autoencoders[mode].split_at(n_hidden * n_features);
-        let (encoder_bias, decoder_bias) = biases.split_at(n_hidden);
-        Autoencoder {
-            weight,
-            encoder_bias,
-            decoder_bias,
+            let logit = perceptron_row(&network.widths, &network_parameters, &weighted);
+            expected.push(1. / (1. + (-logit).exp()));
         }
-    };
-    let scorer = Scorer {
-        autoencoders: vec![part(0, 5, 4), part(1, 6, 3)],
-        gate: Gate {
-            parameters: &gate,
-            minimum_potential: &minimum,
-            coldness: 0.2,
-        },
-        network,
-        network_parameters: &network_parameters,
-    };
-    let mut probabilities = vec![0.; n_rows];
-    scorer.probabilities(&rows, &mut probabilities);
-    assert_near(&probabilities, &expected, 1e-13, "probability");
+        let scorer = Scorer {
+            mode_widths: vec![4, 3],
+            front,
+            network: network.clone(),
+            network_parameters: &network_parameters,
+        };
+        let mut probabilities = vec![0.; n_rows];
+        scorer.probabilities(&rows, &mut probabilities);
+        assert_near(&probabilities, &expected, 1e-13, "probability");
+        if has_emma {
+            let mut found = [vec![0.; n_rows * 2], vec![0.; n_rows * 8]];
+            let mut again = vec![0.; n_rows];
+            let [of_modes, gate] = &mut found;
+            let scores = Scores {
+                probabilities: &mut again,
+                potentials: of_modes,
+                gate,
+            };
+            scorer.scores(&rows, scores);
+            assert_eq!(again, probabilities);
+            assert_near(&found[0], &potentials, 1e-13, "potential");
+            assert_near(&found[1], &seen, 1e-12, "gate");
+        }
+    }
 }
 
 #[test]
@@ -701,8 +752,11 @@ fn no_rows_give_nothing() {
     autoencoder.energies(&[], &mut []);
     autoencoder.backward(&[], &[], &mut [], &mut of_parameters);
     let scorer = Scorer {
-        autoencoders: vec![autoencoder; 2],
-        gate,
+        mode_widths: vec![2, 2],
+        front: Front::Emma {
+            autoencoders: vec![autoencoder; 2],
+            gate,
+        },
         network: Network { widths: vec![4, 1] },
         network_parameters: &numbers[..5],
     };
