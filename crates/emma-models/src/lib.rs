@@ -56,7 +56,7 @@ pub use network::{Mlp, MlpConfig};
 pub use standardize::Standardize;
 pub use statistics::MeanInterval;
 pub use threshold::ThresholdRule;
-pub use trained::{Prediction, TrainedModel, scoring_type};
+pub use trained::{Explanation, Prediction, TrainedModel, scoring_type};
 pub use training::{
     EpochLosses, StandardForm, Trainee, TrainingConfig, TrainingHistory, TrainingRows,
     binary_cross_entropy, constant_prediction_loss, train, train_together,

@@ -399,3 +399,115 @@ fn only_rows_of_impossible_energy_are_refused() {
         );
     }
 }
+
+/// Probabilities and energies are rounded to f32 by both ways.
+#[test]
+fn the_kernels_score_as_candle_does() {
+    let device = &Device::Cpu;
+    let close = |what: &str, found: &[Vec<f32>], expected: &[Vec<f32>]| {
+        let flat = |rows: &[Vec<f32>]| -> Vec<f64> {
+            rows.iter()
+                .flatten()
+                .map(|&value| f64::from(value))
+                .collect()
+        };
+        assert_close(what, &flat(found), &flat(expected), 3e-7, 1e-12);
+    };
+    for name in MODELS {
+        let model =
+            TrainedModel::from_checkpoint(&checkpoint(name, &build(name, 6, device)), device)
+                .unwrap();
+        // More than a chunk; one mode of some rows far out.
+        let batch = rows(2100, 4, device);
+        let mut modes = batch.modes().to_vec();
+        let far = Tensor::from_iter(
+            (0..2100).map(|row| if row % 9 == 0 { 1e4f32 } else { 1. }),
+            device,
+        );
+        modes[1] = modes[1]
+            .broadcast_mul(&far.unwrap().unsqueeze(1).unwrap())
+            .unwrap();
+        let modes = if name == "single_mode" {
+            &modes[1..]
+        } else {
+            &modes[..]
+        };
+        let doubled: Vec<Tensor> = modes
+            .iter()
+            .map(|mode| mode.to_dtype(DType::F64).unwrap())
+            .collect();
+        let transposed = |mode: &Tensor| mode.t().unwrap().contiguous().unwrap().t().unwrap();
+        let strided: Vec<Tensor> = modes.iter().map(transposed).collect();
+        let expected = model.predict_by_candle(modes).unwrap();
+        let raw = model
+            .predict_by_candle(&model.standardize(modes).unwrap())
+            .unwrap();
+        for (modes, expected, found) in [
+            (modes, &expected, model.predict_standardized(modes).unwrap()),
+            (
+                &doubled,
+                &expected,
+                model.predict_standardized(&doubled).unwrap(),
+            ),
+            (
+                &strided,
+                &expected,
+                model.predict_standardized(&strided).unwrap(),
+            ),
+            (modes, &raw, model.predict(modes).unwrap()),
+        ] {
+            let rows = |values: &[f32]| vec![values.to_vec()];
+            close(
+                "probability",
+                &rows(&found.probabilities),
+                &rows(&expected.probabilities),
+            );
+            assert_eq!(found.explanation.is_some(), name == "emma");
+            if let (Some(found), Some(expected)) = (&found.explanation, &expected.explanation) {
+                close(
+                    "total",
+                    &rows(&found.total_energy),
+                    &rows(&expected.total_energy),
+                );
+                close("potential", &found.potential, &expected.potential);
+                close("energy", &found.energy, &expected.energy);
+                close("importance", &found.importance, &expected.importance);
+                close("attention", &found.attention, &expected.attention);
+            }
+            let alone = if std::ptr::eq(expected, &raw) {
+                model.probabilities(modes).unwrap()
+            } else {
+                model.probabilities_standardized(modes).unwrap()
+            };
+            assert_eq!(alone, found.probabilities);
+        }
+    }
+}
+
+#[test]
+fn the_first_row_at_fault_is_named_however_many_threads_score() {
+    let device = &Device::Cpu;
+    let stored = checkpoint("emma", &build("emma", 6, device));
+    let model = TrainedModel::from_checkpoint(&stored, device).unwrap();
+    let batch = rows(5000, 4, device);
+    let faulty = (0..5000 * 2).map(|i| {
+        if i >= 2 * 1500 && i % 1000 == 1 {
+            f32::INFINITY
+        } else {
+            0.
+        }
+    });
+    let faulty = Tensor::from_iter(faulty, device)
+        .unwrap()
+        .reshape((5000, 2))
+        .unwrap();
+    let modes = [batch.modes()[0].clone(), faulty];
+    for _ in 0..20 {
+        assert_eq!(
+            model.probabilities(&modes).unwrap_err().to_string(),
+            "row 1500: expected finite features in mode b, got inf"
+        );
+    }
+    let none = modes.map(|mode| mode.narrow(0, 0, 0).unwrap());
+    assert!(model.probabilities(&none).unwrap().is_empty());
+}

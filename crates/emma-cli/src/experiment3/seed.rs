@@ -714,7 +714,7 @@ impl<'a> SeedRun<'a> {
                 .collect();
             for (name, kind, model) in &scorers {
                 let probabilities = if is_clean {
-                    model.predict(own_modes(*kind, &rows))?.probabilities
+                    model.probabilities(own_modes(*kind, &rows))?
                 } else {
                     predict_standardized(*kind, model, &rows)?
                 };
@@ -748,9 +748,7 @@ fn predict_standardized(
     model: &TrainedModel,
     modes: &[Tensor],
 ) -> CommandResult<Vec<f32>> {
-    Ok(model
-        .predict_standardized(own_modes(kind, modes))?
-        .probabilities)
+    Ok(model.probabilities_standardized(own_modes(kind, modes))?)
 }
 
 /// The modes that a model's file knows.
