@@ -162,6 +162,10 @@ pub(crate) struct Experiment3Args {
     /// Epochs of each model
     #[arg(long, value_name = "N", default_value_t = 35, value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) epochs: usize,
+    /// Instead of the experiment, measure what each fault of the program behind the published tables
+    /// does to F1
+    #[arg(long, conflicts_with_all = ["shard", "retrain", "threshold_rule", "metric"])]
+    pub(crate) as_published: bool,
     /// Train share I of N of the models only, I from 0 to N - 1, into a results folder of its own; merge
     /// puts them together
     #[arg(long, value_name = "I/N", conflicts_with_all = ["json", "metric"])]

@@ -279,6 +279,12 @@ pub(crate) fn print(text: &str) -> CommandResult<()> {
         .map_err(output_failure)
 }
 
+/// Prints something as indented JSON.
+pub(crate) fn print_json(value: &impl Serialize) -> CommandResult<()> {
+    let text = serde_json::to_string_pretty(value).context("cannot print JSON")?;
+    print(&format!("{text}\n"))
+}
+
 /// Sorts a failed write of a command's output.
 pub(crate) fn output_failure(error: io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {

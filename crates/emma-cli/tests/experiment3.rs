@@ -834,3 +834,40 @@ fn data_that_cannot_be_had_leave_no_folder() {
     place.fail(2, "experiment3 --data absent.csv --out out");
     assert!(!place.exists("out"));
 }
+
+#[test]
+fn each_fault_of_the_published_program_has_its_row() {
+    let place = place_with_table();
+    let command = format!("{SMALL} --out out --as-published");
+    let output = place.succeed(&command);
+    insta::assert_snapshot!("as_published", masked(&output));
+    let results = results(&place, "out");
+    let programs = results["programs"].as_array().unwrap();
+    let f1 = |program: &Value, condition: usize| {
+        let figure = &program["f1"][condition]["per_seed"];
+        serde_json::from_value::<Vec<f64>>(figure.clone()).unwrap()
+    };
+    // Six programs of three models; the first without faults.
+    assert_eq!(programs.len(), 18);
+    for (index, program) in programs.iter().enumerate() {
+        assert_eq!(program["model"], ["base", "without", "with"][index % 3]);
+        for condition in 0..3 {
+            let difference = &program["difference"][condition]["per_seed"];
+            let difference: Vec<f64> = serde_json::from_value(difference.clone()).unwrap();
+            let pairs = f1(program, condition)
+                .into_iter()
+                .zip(f1(&programs[index % 3], condition));
+            let expected: Vec<f64> = pairs
+                .map(|(with_fault, without)| with_fault - without)
+                .collect();
+            assert_eq!(difference, expected);
+        }
+    }
+    // Finished results are shown again, and are not those of the experiment itself.
+    assert_eq!(place.succeed(&command), output);
+    let error = place.fail(2, &format!("{SMALL} --out out"));
+    assert!(
+        error.contains("results of experiment3, got one with other files"),
+        "{error}"
+    );
+}

@@ -1,6 +1,5 @@
 //! `emma data compare`: two tables side by side, class by class and feature by feature.
 
-use anyhow::Context;
 use emma_data::{CandidateTable, read_candidates};
 
 use crate::args::{CompareArgs, GlobalArgs};
@@ -27,9 +26,7 @@ pub(crate) fn run(args: &CompareArgs, global: &GlobalArgs) -> CommandResult<()> 
         &device,
     )?;
     if args.json {
-        let text =
-            serde_json::to_string_pretty(&comparison).context("cannot print the comparison")?;
-        return files::print(&format!("{text}\n"));
+        return files::print_json(&comparison);
     }
     files::print(&comparison.text())
 }

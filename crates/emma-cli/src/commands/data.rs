@@ -1,6 +1,5 @@
 //! `emma data`: data sets.
 
-use anyhow::Context;
 use emma_data::{CandidateTable, Corruption};
 use serde_json::json;
 
@@ -45,8 +44,7 @@ fn fetch(args: &FetchArgs, global: &GlobalArgs) -> CommandResult<()> {
             "sha256": table.sha256,
             "downloaded": downloaded,
         });
-        let text = serde_json::to_string_pretty(&about).context("cannot print the result")?;
-        return files::print(&format!("{text}\n"));
+        return files::print_json(&about);
     }
     files::print(&format!(
         "{}: {} candidates, {} pulsars; {}, SHA-256 {}\n",
@@ -64,9 +62,7 @@ fn fetch(args: &FetchArgs, global: &GlobalArgs) -> CommandResult<()> {
 
 fn corruptions(args: &CorruptionsArgs) -> CommandResult<()> {
     if args.json {
-        let text =
-            serde_json::to_string_pretty(&Corruption::KINDS).context("cannot print the kinds")?;
-        return files::print(&format!("{text}\n"));
+        return files::print_json(&Corruption::KINDS);
     }
     let mut text = "A corruption of a mode is written MODE:KIND:LEVEL, such as ip:noise:0.5, or MODE:KIND \
                     where there is no level.\nIt is done to standard scores, so shifts, bounds and levels \

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use anyhow::Context;
 use emma_data::{Empirical, Table, TableConfig};
 use serde::Serialize;
 
@@ -58,9 +57,7 @@ pub(crate) fn run(args: &DescribeArgs) -> CommandResult<()> {
     let table = tables::read(&args.layout.data, &config)?;
     let description = Description::of(args.layout.data.display().to_string(), &config, &table)?;
     if args.json {
-        let text =
-            serde_json::to_string_pretty(&description).context("cannot print the description")?;
-        return files::print(&format!("{text}\n"));
+        return files::print_json(&description);
     }
     files::print(&description.text())
 }

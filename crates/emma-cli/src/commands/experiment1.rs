@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
 use emma_data::Manifold;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
@@ -65,10 +64,7 @@ pub(crate) fn run(args: &Experiment1Args, global: &GlobalArgs) -> CommandResult<
         results
     };
     if args.run.json {
-        let mut text =
-            serde_json::to_string_pretty(&results).context("cannot print the results")?;
-        text.push('\n');
-        return files::print(&text);
+        return files::print_json(&results);
     }
     files::print(&format!(
         "{}\nResults: {}\nReport: {}\n",

@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 
-use anyhow::Context;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::args::{Experiment2Args, GlobalArgs};
@@ -71,10 +70,7 @@ pub(crate) fn run(args: &Experiment2Args, global: &GlobalArgs) -> CommandResult<
         results
     };
     if args.run.json {
-        let mut text =
-            serde_json::to_string_pretty(&results).context("cannot print the results")?;
-        text.push('\n');
-        return files::print(&text);
+        return files::print_json(&results);
     }
     files::print(&format!(
         "{}\nResults: {}\nReport: {}\n",

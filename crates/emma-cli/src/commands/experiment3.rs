@@ -13,6 +13,7 @@ use crate::args::{Experiment3Args, Experiment3Command, GlobalArgs, ShowArgs, see
 use crate::experiment::data::{headline, read_data};
 use crate::experiment::folder::{RESULTS_FILE, prepare, read_json};
 use crate::experiment::threads::pool;
+use crate::experiment3::as_published::{self, AsPublished};
 use crate::experiment3::close_look::{self, CLOSE_LOOK_FILE, CloseLook};
 use crate::experiment3::data::SeedData;
 use crate::experiment3::figures::Evidence;
@@ -49,7 +50,11 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
     settings.set_grid(args.grid);
     settings.shard = args.shard;
 
-    let folder = folders::results_folder(args.out.as_deref(), "experiment3");
+    if args.as_published {
+        settings.experiment = as_published::EXPERIMENT.into();
+    }
+
+    let folder = folders::results_folder(args.out.as_deref(), &settings.experiment);
     let headline = headline("experiment3", &settings.data, settings.seeds.len());
     // Whatever the table cannot do must be known before a folder is touched.
     SeedData::check_all(&table.samples, &settings.seeds, &settings.data.source)?;
@@ -57,7 +62,6 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
         // A reader that goes away now still gets the folder filled.
         let _ = files::print(&headline);
     }
-    let finished = prepare(&folder, &settings, OUTPUTS, args.fresh, Settings::upgrade)?;
     let work = Work {
         table: &table,
         settings: &settings,
@@ -65,6 +69,10 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
         device: &device,
         global,
     };
+    if args.as_published {
+        return work.as_published(args);
+    }
+    let finished = prepare(&folder, &settings, OUTPUTS, args.fresh, Settings::upgrade)?;
     if let Some(shard) = args.shard {
         let (n_trained, n_all) = work.compute_share(shard)?;
         return files::print(&format!(
@@ -93,10 +101,7 @@ pub(crate) fn show(results: &Results, args: &ShowArgs, folder: &Path) -> Command
         )));
     }
     if args.json {
-        let mut text =
-            serde_json::to_string_pretty(&results).context("cannot print the results")?;
-        text.push('\n');
-        return files::print(&text);
+        return files::print_json(&results);
     }
     files::print(&format!(
         "{}\nResults: {}\nReport: {}\n",
@@ -203,6 +208,32 @@ impl Work<'_> {
             )
         })?;
         Ok((share.len(), pieces.len()))
+    }
+
+    /// The study of the published program's faults.
+    fn as_published(&self, args: &Experiment3Args) -> CommandResult<()> {
+        let (settings, samples) = (self.settings, &self.table.samples);
+        let finished = prepare(self.folder, settings, &[], args.fresh, Settings::upgrade)?;
+        let results = match finished {
+            Some(finished) => finished,
+            None => {
+                let steps = as_published::steps(settings)? * settings.seeds.len() as u64;
+                let found = self.each_seed(steps, |seed, progress| {
+                    as_published::run(settings, samples, seed, self.device, progress)
+                })?;
+                let results = AsPublished::new(settings.clone(), &found)?;
+                files::write_json(&self.folder.join(RESULTS_FILE), &results)?;
+                results
+            }
+        };
+        if args.show.json {
+            return files::print_json(&results);
+        }
+        files::print(&format!(
+            "{}\nResults: {}\n",
+            results.table(),
+            self.folder.join(RESULTS_FILE).display()
+        ))
     }
 
     /// Does something for every seed, on all threads that may be used.

@@ -1,6 +1,5 @@
 //! `emma inspect`: what a model learned, in words and numbers.
 
-use anyhow::Context;
 use candle_core::Device;
 use emma_models::{Checkpoint, TrainedModel};
 
@@ -19,8 +18,7 @@ pub(crate) fn run(args: &InspectArgs, global: &GlobalArgs) -> CommandResult<()> 
         .map_err(|error| error.in_file(&args.model))?;
     let inspection = Inspection::of(&checkpoint, &model)?;
     if args.json {
-        let text = serde_json::to_string_pretty(&inspection).context("cannot print the model")?;
-        return files::print(&format!("{text}\n"));
+        return files::print_json(&inspection);
     }
     files::print(&inspection.text(&args.model.display().to_string()))
 }

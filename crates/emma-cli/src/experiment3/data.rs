@@ -102,6 +102,12 @@ impl SeedData {
         self.train.corrupted_batch(&corrupted)
     }
 
+    /// Standardized test rows, half clean, the rest with one mode corrupted as in training.
+    pub(super) fn leaked_test(&self) -> CommandResult<Vec<Tensor>> {
+        let mut rng = generator(self.seed, "leaked test noise");
+        self.test.mixture(self.noise, &mut rng)?.tensors()
+    }
+
     /// Standardized test rows in a condition, one tensor a mode.
     ///
     /// A missing mode is 0, the mean of a standard score: no model here takes a mask.

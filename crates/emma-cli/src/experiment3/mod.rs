@@ -3,6 +3,7 @@
 //! Settings → one outcome a seed (data, training, selection, evaluation) → results → tables, figures, report.
 //! Trained models wait in files (`unscored`), so that a run can be stopped or shared out (`shard`).
 
+pub(crate) mod as_published;
 pub(crate) mod close_look;
 pub(crate) mod comparisons;
 pub(crate) mod conditions;

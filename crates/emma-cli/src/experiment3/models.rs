@@ -225,6 +225,17 @@ impl Energies {
         })
     }
 
+    /// The modes' autoencoders.
+    pub(super) fn autoencoders(&self) -> &[DenoisingAutoencoder] {
+        &self.autoencoders
+    }
+
+    /// Takes other lowest potentials, `[modes]`, of other estimators.
+    pub(super) fn set_minimum_potential(&mut self, lowest: &Tensor) -> CommandResult<()> {
+        self.minimum_potential = lowest.to_device(&Device::Cpu)?;
+        Ok(())
+    }
+
     /// Adds their potential energies to standardized rows, to compute once.
     pub(crate) fn annotate(&self, batch: Batch) -> CommandResult<Batch> {
         let potentials = PotentialEnergies::estimate(&self.estimators(), batch.modes())?;
