@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::CommandResult;
 
+/// Values of the coldness at which EMMA is trained without regularizers to show what the coldness does,
+/// whatever the grid. Those that are not in the grid are not chosen from.
+pub(crate) const COLDNESS_SWEEP: [f64; 8] = [1e-5, 1e-4, 1e-3, 0.01, 0.1, 1., 10., 100.];
+
 /// Which grid.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -65,6 +69,13 @@ impl Default for Grid {
 pub(crate) struct Candidate {
     pub(crate) coldness: Coldness,
     pub(crate) regularizers: Regularizers,
+}
+
+impl Candidate {
+    /// Whether it has neither regularizer.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.regularizers.capacity_weight == 0. && self.regularizers.energy_weight == 0.
+    }
 }
 
 impl Grid {

@@ -30,6 +30,9 @@ pub(crate) struct ModelOutcome {
     /// All that it was chosen from, in the order of the grid; only `with` has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) grid: Vec<CandidateOutcome>,
+    /// EMMA without regularizers at many values of the coldness, in order; only `with` has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) coldness_sweep: Vec<SweepOutcome>,
     /// First values that were tried: more than one if the first could not learn (see `seed`).
     pub(crate) starts: usize,
     pub(crate) history: TrainingHistory,
@@ -43,6 +46,15 @@ pub(crate) struct CandidateOutcome {
     #[serde(flatten)]
     pub(crate) hyperparameters: Map<String, Value>,
     pub(crate) validation_f1: f64,
+}
+
+/// EMMA without regularizers at one value of the coldness.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SweepOutcome {
+    pub(crate) coldness: f64,
+    pub(crate) validation_f1: f64,
+    /// What the attention function, rectified, integrates to over all importances.
+    pub(crate) rectified_capacity: f64,
 }
 
 /// One thing for each rule of choosing thresholds.

@@ -87,10 +87,6 @@ impl Page<'_> {
                     .paragraph(
                         "`results.json` holds every number of the tables, by seed; `close_look.json` what the \
                          figures of attention and energy are drawn of; `figures/` each figure as SVG and PNG.",
-                    )
-                    .note(
-                        "Left out: the capacity over coldness, since the models that the grid does not choose \
-                         are not kept; and coldness beyond the grid, to 0.00001 and to 100.",
                     ),
             ))
     }
@@ -347,22 +343,30 @@ impl Page<'_> {
         let results = self.results();
         let section = Section::new("How much does the coldness matter?");
         let with = results.models.get("with");
-        let grid = with.map_or(&[][..], |with| &with.grid[..]);
-        if results.settings.coldness.len() < 2 || grid.is_empty() {
-            let section =
-                section.answer("This run cannot say: its grid has one value of the coldness.");
+        let Some(with) = with.filter(|with| with.coldness_sweep.len() > 1) else {
+            let section = section.answer("These results of an earlier version do not say.");
             return self.figure(section, "coldness", "No figure, for the same reason.");
-        }
-        let means: Vec<f64> = grid.iter().map(|one| one.validation_f1.mean).collect();
-        let lowest = means.iter().copied().fold(f64::INFINITY, f64::min);
-        let highest = means.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        };
+        let range = |means: &[f64]| {
+            let lowest = means.iter().copied().fold(f64::INFINITY, f64::min);
+            let highest = means.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            format!("between {lowest:.3} and {highest:.3}")
+        };
+        let sweep = &with.coldness_sweep;
+        let of_sweep: Vec<f64> = sweep.iter().map(|one| one.validation_f1.mean).collect();
+        let of_grid: Vec<f64> = with.grid.iter().map(|one| one.validation_f1.mean).collect();
         let section = section.answer(format!(
-            "Over the {} combinations of the grid, mean validation F_{{1}} lies between {lowest:.3} and \
-             {highest:.3}; the seeds chose among them by validation alone.",
-            grid.len()
+            "Without regularizers and over {} values of the coldness, {:e} to {}, mean validation F_{{1}} lies {}; \
+             over the {} combinations of the grid that the seeds chose from, by validation alone, {}.",
+            sweep.len(),
+            sweep[0].coldness,
+            sweep[sweep.len() - 1].coldness,
+            range(&of_sweep),
+            with.grid.len(),
+            range(&of_grid),
         ));
         let section = self.figure(section, "coldness", "");
-        section.table(choices(grid))
+        section.table(choices(&with.grid))
     }
 
     fn training(&self) -> Section {

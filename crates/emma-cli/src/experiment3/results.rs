@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::comparisons::{PairedDifference, compare};
 use super::conditions::Condition;
 use super::oracle::{Oracle, mean_over};
-use super::outcome::{ByRule, ModelOutcome, SeedOutcome};
+use super::outcome::{ByRule, ModelOutcome, SeedOutcome, SweepOutcome};
 use super::robustness::{Robustness, measure};
 use super::settings::{DataSettings, HTRU2, Settings};
 use crate::experiment::over_seeds::OverSeeds;
@@ -106,6 +106,9 @@ pub(crate) struct ModelResults {
     /// All that the hyper-parameters were chosen from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) grid: Vec<CandidateResults>,
+    /// EMMA without regularizers over the coldness.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) coldness_sweep: Vec<SweepResults>,
     /// In the order of `seeds`, as all that follows.
     pub(crate) thresholds: Vec<f64>,
     pub(crate) validation_f1: Vec<f64>,
@@ -134,6 +137,14 @@ pub(crate) struct CandidateResults {
     pub(crate) validation_f1: OverSeeds,
     /// Seeds that chose it.
     pub(crate) chosen_by: Vec<u64>,
+}
+
+/// EMMA without regularizers at one value of the coldness.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SweepResults {
+    pub(crate) coldness: f64,
+    pub(crate) validation_f1: OverSeeds,
+    pub(crate) rectified_capacity: OverSeeds,
 }
 
 /// Seconds.
@@ -262,6 +273,7 @@ impl ModelResults {
                 roc_corner: rule(ThresholdRule::RocCorner),
             }),
             grid: CandidateResults::all(seeds, numbers),
+            coldness_sweep: SweepResults::all(seeds),
             thresholds: seeds.iter().map(|seed| seed.threshold).collect(),
             validation_f1: seeds.iter().map(|seed| seed.validation_f1).collect(),
             hyperparameters: seeds
@@ -311,6 +323,28 @@ impl CandidateResults {
                 hyperparameters: candidate.hyperparameters.clone(),
                 validation_f1: OverSeeds::of(scores.map(|of| of.validation_f1).collect()),
                 chosen_by: chosen.map(|(_, number)| *number).collect(),
+            }
+        });
+        results.collect()
+    }
+}
+
+impl SweepResults {
+    /// In the order of the coldness.
+    fn all(seeds: &[&ModelOutcome]) -> Vec<Self> {
+        let sweep = seeds.first().map(|first| &first.coldness_sweep[..]);
+        let points = sweep.unwrap_or_default().iter().enumerate();
+        let results = points.map(|(number, point)| {
+            let figure = |of: fn(&SweepOutcome) -> f64| {
+                let found = seeds
+                    .iter()
+                    .filter_map(|seed| seed.coldness_sweep.get(number));
+                OverSeeds::of(found.map(of).collect())
+            };
+            Self {
+                coldness: point.coldness,
+                validation_f1: figure(|of| of.validation_f1),
+                rectified_capacity: figure(|of| of.rectified_capacity),
             }
         });
         results.collect()

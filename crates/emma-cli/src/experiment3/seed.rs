@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use candle_core::{Device, Tensor};
+use emma_attention::rectified_capacity;
 use emma_data::{Samples, generator};
 use emma_energy::SeededVarMap;
 use emma_models::{
@@ -20,7 +21,9 @@ use sha2::{Digest, Sha256};
 use super::conditions::{Condition, UNCORRUPTED, short_names};
 use super::data::SeedData;
 use super::models::{DynModel, Energies, ModelKind, Tensors, TrainedAutoencoder};
-use super::outcome::{ByRule, CandidateOutcome, ModelOutcome, RuleOutcome, SeedOutcome};
+use super::outcome::{
+    ByRule, CandidateOutcome, ModelOutcome, RuleOutcome, SeedOutcome, SweepOutcome,
+};
 use super::settings::Settings;
 use super::unscored::{Training, Unscored};
 use crate::failure::CommandResult;
@@ -45,6 +48,9 @@ pub(crate) struct Unit {
     pub(crate) kind: ModelKind,
     /// The model's name; for `with`, whose candidates are units, with the candidate's number.
     pub(crate) name: String,
+    /// Whether it may become one of the models that are compared; if not, it is there for the coldness
+    /// sweep alone.
+    pub(crate) may_be_chosen: bool,
 }
 
 /// The units of a seed, in the order in which they are shared out.
@@ -54,19 +60,23 @@ pub(crate) fn units(settings: &Settings, samples: &Samples) -> CommandResult<Vec
     let alone = alone.map(|kind| Unit {
         kind,
         name: kind.name(samples),
+        may_be_chosen: true,
     });
-    let candidates = settings.candidates()?;
-    let candidates = candidates
-        .into_iter()
-        .enumerate()
-        .map(|(number, candidate)| {
-            let kind = ModelKind::With(candidate);
-            Unit {
-                kind,
-                name: format!("{}-{number:03}", kind.name(samples)),
-            }
-        });
-    Ok(alone.chain(candidates).collect())
+    let candidates = settings.candidates()?.into_iter().enumerate();
+    let candidates = candidates.map(|(number, candidate)| {
+        let kind = ModelKind::With(candidate);
+        Unit {
+            kind,
+            name: format!("{}-{number:03}", kind.name(samples)),
+            may_be_chosen: true,
+        }
+    });
+    let sweep = settings.rest_of_sweep()?.into_iter().map(|candidate| Unit {
+        kind: ModelKind::With(candidate),
+        name: format!("coldness-{}", candidate.coldness.value()),
+        may_be_chosen: false,
+    });
+    Ok(alone.chain(candidates).chain(sweep).collect())
 }
 
 /// Runs one seed, or reads what an earlier run found.
@@ -209,6 +219,7 @@ struct Chosen {
     model: TrainedModel,
     training: Training,
     grid: Vec<CandidateOutcome>,
+    coldness_sweep: Vec<SweepOutcome>,
 }
 
 /// Rows to learn from.
@@ -556,6 +567,7 @@ impl<'a> SeedRun<'a> {
             training: Training {
                 validation_f1,
                 thresholds,
+                rectified_capacity: capacity_of(&stage_two)?,
                 starts: fit.starts,
                 history,
                 seconds: fit.start.elapsed().as_secs_f64() / fit.sharers as f64,
@@ -630,10 +642,24 @@ impl<'a> SeedRun<'a> {
     fn choose(&self, units: &[Unit], unscored: &Unscored) -> CommandResult<Vec<Chosen>> {
         let mut best: Vec<(&Unit, Training)> = Vec::new();
         let mut grid = Vec::new();
+        let mut coldness_sweep = Vec::new();
         let mut grid_seconds = 0.;
         for unit in units {
             let lost = || format!("lost {} of seed {}", unit.name, self.seed);
             let training = unscored.training(&unit.name).with_context(lost)?;
+            if let (ModelKind::With(candidate), Some(rectified_capacity)) =
+                (unit.kind, training.rectified_capacity)
+                && candidate.is_plain()
+            {
+                coldness_sweep.push(SweepOutcome {
+                    coldness: candidate.coldness.value(),
+                    validation_f1: training.validation_f1,
+                    rectified_capacity,
+                });
+            }
+            if !unit.may_be_chosen {
+                continue;
+            }
             if matches!(unit.kind, ModelKind::With(_)) {
                 grid.push(CandidateOutcome {
                     hyperparameters: unit.kind.hyperparameters(),
@@ -651,13 +677,15 @@ impl<'a> SeedRun<'a> {
             }
             best.push((unit, training));
         }
+        coldness_sweep.sort_by(|a, b| a.coldness.total_cmp(&b.coldness));
         let chosen = |(unit, mut training): (&Unit, Training)| {
             let checkpoint = unscored.checkpoint(&unit.name)?;
-            let mut model_grid = Vec::new();
+            let (mut model_grid, mut model_sweep) = (Vec::new(), Vec::new());
             if matches!(unit.kind, ModelKind::With(_)) {
                 // All the time it took to find it.
                 training.seconds = grid_seconds;
                 model_grid.clone_from(&grid);
+                model_sweep.clone_from(&coldness_sweep);
             }
             Ok(Chosen {
                 kind: unit.kind,
@@ -666,6 +694,7 @@ impl<'a> SeedRun<'a> {
                 checkpoint,
                 training,
                 grid: model_grid,
+                coldness_sweep: model_sweep,
             })
         };
         best.into_iter().map(chosen).collect()
@@ -690,6 +719,7 @@ impl<'a> SeedRun<'a> {
                 })?,
                 hyperparameters: model.kind.hyperparameters(),
                 grid: model.grid,
+                coldness_sweep: model.coldness_sweep,
                 starts: model.training.starts,
                 history: model.training.history,
                 training_seconds: model.training.seconds,
@@ -733,6 +763,16 @@ impl<'a> SeedRun<'a> {
         }
         Ok(models)
     }
+}
+
+/// Of the attention function that EMMA applies.
+fn capacity_of(model: &TrainedModel) -> CommandResult<Option<f64>> {
+    let Some(coupled) = model.emma() else {
+        return Ok(None);
+    };
+    let [gain, bias] = [coupled.emma.gain(), coupled.emma.attention_bias()]
+        .map(|parameter| emma_energy::transfer::scalar(&parameter.squeeze(0)?));
+    Ok(Some(rectified_capacity(gain?, bias?)))
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -6,7 +6,7 @@ use emma_models::{ThresholdRule, TrainingConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::grid::{Candidate, Grid, GridName};
+use super::grid::{COLDNESS_SWEEP, Candidate, Grid, GridName};
 use super::shard::Shard;
 use crate::experiment::folder::first_difference;
 use crate::failure::CommandResult;
@@ -105,6 +105,22 @@ impl Settings {
     /// The combinations that `with` is trained with.
     pub(crate) fn candidates(&self) -> CommandResult<Vec<Candidate>> {
         self.grid.candidates(&self.coldness, self.regularizers)
+    }
+
+    /// What the coldness sweep needs beyond the combinations that `with` chooses from.
+    pub(crate) fn rest_of_sweep(&self) -> CommandResult<Vec<Candidate>> {
+        let candidates = self.candidates()?;
+        let in_grid = |coldness: f64| {
+            let mut plain = candidates.iter().filter(|candidate| candidate.is_plain());
+            plain.any(|candidate| candidate.coldness.value() == coldness)
+        };
+        let missing = COLDNESS_SWEEP.into_iter().filter(|&value| !in_grid(value));
+        let without = Grid {
+            lambda_c: vec![0.],
+            lambda_e: vec![0.],
+            ..self.grid.clone()
+        };
+        without.candidates(&missing.collect::<Vec<_>>(), self.regularizers)
     }
 
     /// Completes the settings of an earlier version.

@@ -20,6 +20,9 @@ pub(crate) struct Training {
     /// F1 on the validation rows that the threshold was chosen on.
     pub(crate) validation_f1: f64,
     pub(crate) thresholds: ByRule<f64>,
+    /// Of the attention that EMMA learned; no other model has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rectified_capacity: Option<f64>,
     pub(crate) starts: usize,
     pub(crate) history: TrainingHistory,
     pub(crate) seconds: f64,

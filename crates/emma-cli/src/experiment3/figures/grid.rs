@@ -1,9 +1,10 @@
 //! What the hyper-parameters change, on validation rows.
 
 use super::{Drawn, estimate};
+use crate::experiment::over_seeds::OverSeeds;
 use crate::experiment3::close_look::EMMA;
 use crate::experiment3::findings::mean_where;
-use crate::experiment3::results::{CandidateResults, Results};
+use crate::experiment3::results::{CandidateResults, Results, SweepResults};
 use crate::figures::{Axis, Bars, Chart, Estimate, Figure, Line};
 
 fn candidates(results: &Results) -> &[CandidateResults] {
@@ -17,28 +18,36 @@ fn f1_axis() -> Axis {
     Axis::dimensionless("F_{1} of validation rows")
 }
 
-/// The Yerkes-Dodson curve: over the coldness. None if the grid has one value.
+/// The Yerkes-Dodson curve, and the capacity: over the coldness, without regularizers. None for results of
+/// versions that had no sweep.
 pub(super) fn coldness(results: &Results) -> Option<Drawn> {
-    let values = &results.settings.coldness;
-    if values.len() < 2 {
+    let sweep = &results.models.get(EMMA)?.coldness_sweep;
+    if sweep.len() < 2 {
         return None;
     }
-    let points = values.iter().filter_map(|&coldness| {
-        let mean = mean_where(candidates(results), "coldness", coldness)?;
-        Some((coldness, estimate(&mean)))
-    });
-    let chart = Chart::new(Axis::dimensionless("coldness ρ").logarithmic(), f1_axis())
-        .line(Line::estimated("", points).error_bars().markers());
+    let chart = |y: Axis, figure: fn(&SweepResults) -> &OverSeeds| {
+        let points = sweep
+            .iter()
+            .map(|point| (point.coldness, estimate(figure(point))));
+        Chart::new(Axis::dimensionless("coldness ρ").logarithmic(), y)
+            .line(Line::estimated("", points).error_bars().markers())
+    };
+    let figure = Figure::new(
+        "",
+        "F1 of the validation rows, and the capacity that was learned, over the coldness of EMMA, with \
+         intervals.",
+    );
     Some(Drawn {
         name: "coldness",
-        figure: Figure::new(
-            "",
-            "F1 of the validation rows over the coldness of EMMA, with intervals.",
-        )
-        .panel(chart)
-        .size(640., 380.),
-        caption: "Yerkes-Dodson: F_{1} on validation rows over the coldness, mean over the other \
-                  hyper-parameters of the grid; bars are 95 % intervals over seeds."
+        figure: figure
+            .panel(chart(f1_axis(), |point| &point.validation_f1))
+            .panel(chart(Axis::dimensionless("capacity"), |point| {
+                &point.rectified_capacity
+            }))
+            .size(860., 360.),
+        caption: "Yerkes-Dodson: F_{1} on validation rows over the coldness (left), and the capacity that \
+                  training leaves the attention function, its integral over all importances (right); without \
+                  regularizers, bars are 95 % intervals over seeds."
             .into(),
     })
 }
