@@ -94,8 +94,8 @@ fn test_rows_are_scored_by_the_merge_alone() {
         .iter()
         .map(|(path, _)| path.file_name().unwrap().to_str().unwrap().to_owned())
         .collect();
-    // Eight models of two seeds with what training found, and the settings.
-    assert_eq!(names.len(), 2 * 8 * 2 + 1, "{names:?}");
+    // Eight models and five for the sweep, of two seeds, with what training found, and the settings.
+    assert_eq!(names.len(), 2 * 13 * 2 + 1, "{names:?}");
     assert!(
         !names.iter().any(|name| name.contains("outcome")),
         "{names:?}"
