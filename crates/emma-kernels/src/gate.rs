@@ -22,7 +22,8 @@ pub const fn n_parameters(n_modes: usize) -> usize {
 ///
 /// With potential Ψ_i, its minimum and e: self-energy `e_i = w_i (max(0, Ψ_i − min_i) + e) + b_i`, modal
 /// energy `E_i = e_i + Σ_{j≠i} w_ij exp(γ_ij ln e_i + (1 − γ_ij) ln e_j)`, importance
-/// `α = softmax(−ρ E)`, attention `β_i = max(0, tanh(g_a α_i − b_a))`. Self-energies must be positive.
+/// `α = softmax(−ρ E)`, attention `β_i = max(0, tanh(g_a α_i − b_a))`.
+/// Self-energies are to be positive and finite; a row with another gets NaN.
 ///
 /// Time grows with the square of the number of modes, memory with the number itself.
 ///
@@ -156,7 +157,8 @@ impl<R: Real> GateColumns<R> {
             let exponents = &gate.parameters[layout.coupling_exponent + i * n_modes..][..n_modes];
             for block in 0..n_blocks {
                 let log_i = at::<S, R, V>(simd, log_energy, i * stride + block);
-                let mut sum = at::<S, R, V>(simd, energy, i * stride + block);
+                // What is infinite or no number is no modal energy, as if a mode coupled with itself.
+                let mut sum = at::<S, R, V>(simd, energy, i * stride + block) + (log_i - log_i);
                 for (j, (&weight, &exponent)) in weights.iter().zip(exponents).enumerate() {
                     if j != i {
                         let log_j = at::<S, R, V>(simd, log_energy, j * stride + block);
@@ -250,6 +252,7 @@ impl<R: Real> GateColumns<R> {
         let indices = |block: usize| (0..layout.n_modes).map(move |mode| mode * stride + block);
         let coldness = Block::<S, R, V>::splat(simd, gate.coldness.min(R::max_value()).neg());
         let gain = Block::<S, R, V>::splat(simd, gate.parameters[layout.gain]);
+        let bias = Block::<S, R, V>::splat(simd, gate.parameters[layout.attention_bias]);
         let (zero, one) = (
             Block::<S, R, V>::zero(simd),
             Block::<S, R, V>::splat(simd, R::one()),
@@ -261,7 +264,9 @@ impl<R: Real> GateColumns<R> {
                 let beta = at::<S, R, V>(simd, attention, index);
                 let alpha = at::<S, R, V>(simd, importance, index);
                 let slope = (one - beta * beta) * at::<S, R, V>(simd, attention_gradient, index);
-                let of_argument = zero.select_less(beta, slope, zero);
+                // Not of β: it is 0 on both sides of the threshold's last digit, and may be no number.
+                let argument = alpha * gain - bias;
+                let of_argument = argument.select_less(zero, zero, slope);
                 of_gain = of_argument.mul_add(alpha, of_gain);
                 of_bias = of_bias - of_argument;
                 let of_log = Block::<S, R, V>::new(simd, log_importance_gradient[index]);
@@ -404,7 +409,7 @@ impl<R: Real> Gate<'_, R> {
     ///
     /// # Shapes
     /// - `potentials`: `[rows, modes]`, raw
-    /// - `outputs`: `[rows, 4, modes]`: self-energies, modal energies, log-importance, attention
+    /// - `outputs`: `[4, rows, modes]`: self-energies, modal energies, log-importance, attention
     pub fn forward(&self, potentials: &[R], outputs: &mut [R]) {
         R::dispatch(Forward {
             gate: self,
@@ -416,7 +421,7 @@ impl<R: Real> Gate<'_, R> {
     /// Gradients of the potentials and of the parameters.
     ///
     /// # Shapes
-    /// - `potentials`: `[rows, modes]`; `outputs` and `output_gradient`: `[rows, 4, modes]`, the first as
+    /// - `potentials`: `[rows, modes]`; `outputs` and `output_gradient`: `[4, rows, modes]`, the first as
     ///   [`forward`](Self::forward) left them
     /// - `potential_gradient`: `[rows, modes]`; `parameter_gradient`: as the parameters, added to
     pub fn backward(
@@ -438,9 +443,12 @@ impl<R: Real> Gate<'_, R> {
     }
 }
 
-/// Rows of `[rows, 4, modes]` outputs that hold one of the four parts.
-fn part(part: usize, n_rows: usize) -> impl Iterator<Item = usize> {
-    (0..n_rows).map(move |row| row * N_OUTPUTS + part)
+/// Where the rows of a tile stand in each of the four parts of `[4, rows, modes]` outputs.
+fn parts(tile: usize, n_rows: usize, n_tile_rows: usize) -> [std::ops::Range<usize>; N_OUTPUTS] {
+    [0, 1, 2, 3].map(|part| {
+        let first = part * n_rows + tile * TILE;
+        first..first + n_tile_rows
+    })
 }
 
 struct Forward<'a, R> {
@@ -458,17 +466,22 @@ impl<R: Real> Task<R> for Forward<'_, R> {
         let tile = TILE.min(self.potentials.len() / n_modes);
         let mut columns = GateColumns::new(n_modes, tile);
         let mut potential = Columns::new(n_modes, tile);
-        let tiles = self.potentials.chunks(TILE * n_modes);
-        for (potentials, outputs) in tiles.zip(self.outputs.chunks_mut(TILE * n_modes * N_OUTPUTS))
-        {
-            let n_rows = potentials.len() / n_modes;
-            potential.gather(0, n_modes, potentials, 0..n_rows);
-            let extent = potential.extent(n_rows);
+        let n_rows = self.potentials.len() / n_modes;
+        for (number, potentials) in self.potentials.chunks(TILE * n_modes).enumerate() {
+            let n_tile_rows = potentials.len() / n_modes;
+            potential.gather(0, n_modes, potentials, 0..n_tile_rows);
+            let extent = potential.extent(n_tile_rows);
             columns.forward::<S, V>(simd, self.gate, potential.blocks::<S, V>(), extent);
-            columns.energy.scatter(outputs, part(0, n_rows));
-            columns.modal_energy.scatter(outputs, part(1, n_rows));
-            columns.log_importance.scatter(outputs, part(2, n_rows));
-            columns.attention.scatter(outputs, part(3, n_rows));
+            let results = [
+                &columns.energy,
+                &columns.modal_energy,
+                &columns.log_importance,
+                &columns.attention,
+            ];
+            let parts = parts(number, n_rows, n_tile_rows);
+            for (column, part) in results.into_iter().zip(parts) {
+                column.scatter(self.outputs, part);
+            }
         }
     }
 }
@@ -488,25 +501,30 @@ impl<R: Real> Task<R> for Backward<'_, R> {
     #[inline(always)]
     fn run<S: Level, const V: usize>(self, simd: S) {
         let n_modes = self.gate.n_modes();
-        let width = n_modes * N_OUTPUTS;
         let tile = TILE.min(self.potentials.len() / n_modes);
         let mut columns = GateColumns::new(n_modes, tile);
         let mut potential = Columns::new(n_modes, tile);
         let mut sums = Sums::new(simd, self.parameter_gradient);
+        let n_rows = self.potentials.len() / n_modes;
         let tiles = self
             .potentials
             .chunks(TILE * n_modes)
-            .zip(self.outputs.chunks(TILE * width))
-            .zip(self.output_gradient.chunks(TILE * width))
             .zip(self.potential_gradient.chunks_mut(TILE * n_modes));
-        for (((potentials, outputs), output_gradient), potential_gradient) in tiles {
-            let n_rows = potentials.len() / n_modes;
-            potential.gather(0, n_modes, potentials, 0..n_rows);
-            columns.energy.gather(0, n_modes, outputs, part(0, n_rows));
-            let log_importance = &mut columns.log_importance;
-            log_importance.gather(0, n_modes, outputs, part(2, n_rows));
-            let attention = &mut columns.attention;
-            attention.gather(0, n_modes, outputs, part(3, n_rows));
+        for (number, (potentials, potential_gradient)) in tiles.enumerate() {
+            let n_tile_rows = potentials.len() / n_modes;
+            let parts = parts(number, n_rows, n_tile_rows);
+            let [energy, _, log_importance, attention] = parts.clone();
+            potential.gather(0, n_modes, potentials, 0..n_tile_rows);
+            columns.energy.gather(0, n_modes, self.outputs, energy);
+            let of_log = &mut columns.log_importance;
+            of_log.gather(0, n_modes, self.outputs, log_importance);
+            let of_attention = &mut columns.attention;
+            of_attention.gather(0, n_modes, self.outputs, attention);
+            // What fills the last block adds nothing: it has finite energies and no gradient.
+            potential.fill_from(n_tile_rows, R::zero());
+            columns.energy.fill_from(n_tile_rows, R::one());
+            columns.log_importance.fill_from(n_tile_rows, R::zero());
+            columns.attention.fill_from(n_tile_rows, R::zero());
             columns.derive::<S, V>(simd);
             let gradients = [
                 &mut columns.energy_gradient,
@@ -514,16 +532,15 @@ impl<R: Real> Task<R> for Backward<'_, R> {
                 &mut columns.log_importance_gradient,
                 &mut columns.attention_gradient,
             ];
-            for (number, gradient) in gradients.into_iter().enumerate() {
-                gradient.gather(0, n_modes, output_gradient, part(number, n_rows));
-                // What fills the last block adds nothing.
-                gradient.fill_from(n_rows, R::zero());
+            for (gradient, part) in gradients.into_iter().zip(parts) {
+                gradient.gather(0, n_modes, self.output_gradient, part);
+                gradient.fill_from(n_tile_rows, R::zero());
             }
-            let extent = potential.extent(n_rows);
+            let extent = potential.extent(n_tile_rows);
             let potential = potential.blocks::<S, V>();
             columns.backward::<S, V>(simd, self.gate, potential, extent, true, &mut sums);
             let energy_gradient = &columns.energy_gradient;
-            energy_gradient.scatter(potential_gradient, 0..n_rows);
+            energy_gradient.scatter(potential_gradient, 0..n_tile_rows);
         }
         sums.finish();
     }
