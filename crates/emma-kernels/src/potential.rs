@@ -191,7 +191,7 @@ impl<R: Real> Task<R> for Gradients<'_, R> {
             let n_rows = energy_gradient.len();
             let n_blocks = n_rows.div_ceil(BLOCK);
             columns.rows.gather(0, n_features, rows, 0..n_rows);
-            // Rows that fill the last block add nothing: they are finite and have no gradient.
+            // Rows that fill the last block add nothing: no gradient, and nothing infinite times it.
             columns.rows.fill_from(n_rows, R::zero());
             gradient.values_mut()[n_rows..].fill(R::zero());
             gradient.values_mut()[..n_rows].copy_from_slice(energy_gradient);
@@ -203,6 +203,7 @@ impl<R: Real> Task<R> for Gradients<'_, R> {
                 columns.hidden.blocks_mut::<S, V>(),
                 stride,
             );
+            columns.hidden.fill_from(n_rows, R::zero());
             let gradient = gradient.blocks::<S, V>();
             let hidden = columns.hidden.blocks_mut::<S, V>();
             for unit in 0..n_hidden {
