@@ -151,14 +151,16 @@ impl<R: Real> GateColumns<R> {
         let energy = self.energy.blocks::<S, V>();
         let log_energy = self.log_energy.blocks::<S, V>();
         let modal_energy = self.modal_energy.blocks_mut::<S, V>();
+        let zero = Block::<S, R, V>::zero(simd);
         let n_modes = layout.n_modes;
         for i in 0..n_modes {
             let weights = &gate.parameters[layout.coupling_weight + i * n_modes..][..n_modes];
             let exponents = &gate.parameters[layout.coupling_exponent + i * n_modes..][..n_modes];
             for block in 0..n_blocks {
                 let log_i = at::<S, R, V>(simd, log_energy, i * stride + block);
-                // What is infinite or no number is no modal energy, as if a mode coupled with itself.
-                let mut sum = at::<S, R, V>(simd, energy, i * stride + block) + (log_i - log_i);
+                // Plus nothing, or no number of an infinite energy: what a diagonal of zeros comes to.
+                let energy = at::<S, R, V>(simd, energy, i * stride + block);
+                let mut sum = log_i.mul_add(zero, energy);
                 for (j, (&weight, &exponent)) in weights.iter().zip(exponents).enumerate() {
                     if j != i {
                         let log_j = at::<S, R, V>(simd, log_energy, j * stride + block);
