@@ -108,6 +108,15 @@ pub struct EmmaOutput {
     pub total_energy: Tensor,
 }
 
+/// What a batch is computed with.
+#[derive(Clone, Copy)]
+enum Operations {
+    /// Fused ones, where there are some.
+    Fused,
+    /// candle's.
+    Candle,
+}
+
 impl Emma {
     /// Takes the parameters from `vb`, drawing them if it can.
     ///
@@ -165,9 +174,7 @@ impl Emma {
     /// # Source
     /// Thesis eqs. 5.2 to 5.7.
     pub fn forward(&self, modes: &[Tensor], potentials: &PotentialEnergies) -> Result<EmmaOutput> {
-        self.weigh(modes, potentials, |gate, potentials| {
-            gate.forward(potentials)
-        })
+        self.run(modes, potentials, Operations::Fused)
     }
 
     /// The readable definition of [`forward`](Self::forward), for every device and type: the functions of
@@ -186,16 +193,14 @@ impl Emma {
         modes: &[Tensor],
         potentials: &PotentialEnergies,
     ) -> Result<EmmaOutput> {
-        self.weigh(modes, potentials, |gate, potentials| {
-            gate.forward_by_candle(potentials)
-        })
+        self.run(modes, potentials, Operations::Candle)
     }
 
-    fn weigh(
+    fn run(
         &self,
         modes: &[Tensor],
         potentials: &PotentialEnergies,
-        forward: impl Fn(&Gate<'_>, &PotentialEnergies) -> Result<Stages>,
+        operations: Operations,
     ) -> Result<EmmaOutput> {
         if potentials.n_modes() != self.config.n_modes {
             return Err(Error::ModeCountMismatch {
@@ -219,9 +224,16 @@ impl Emma {
             modal_energies,
             log_importance,
             attention,
-        } = forward(&gate, potentials)?;
+        } = match operations {
+            Operations::Fused => gate.forward(potentials)?,
+            Operations::Candle => gate.forward_by_candle(potentials)?,
+        };
+        let weighted_modes = match operations {
+            Operations::Fused => attention.weigh(modes)?,
+            Operations::Candle => attention.weigh_by_candle(modes)?,
+        };
         Ok(EmmaOutput {
-            weighted_modes: attention.weigh(modes)?,
+            weighted_modes,
             total_energy: modal_energies.total()?,
             self_energies,
             modal_energies,

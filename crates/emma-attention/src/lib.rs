@@ -53,6 +53,7 @@ pub mod regularizers;
 pub mod self_energy;
 pub mod shared_energy;
 mod stage;
+mod weighing;
 
 pub use attention::{AttentionScores, attention_scores};
 pub use capacity::{capacity, rectified_capacity};
