@@ -413,6 +413,10 @@ impl<R: Real> Gate<'_, R> {
     /// - `potentials`: `[rows, modes]`, raw
     /// - `outputs`: `[4, rows, modes]`: self-energies, modal energies, log-importance, attention
     pub fn forward(&self, potentials: &[R], outputs: &mut [R]) {
+        R::gate_forward(self, potentials, outputs);
+    }
+
+    pub(crate) fn run_forward(&self, potentials: &[R], outputs: &mut [R]) {
         R::dispatch(Forward {
             gate: self,
             potentials,
@@ -427,6 +431,24 @@ impl<R: Real> Gate<'_, R> {
     ///   [`forward`](Self::forward) left them
     /// - `potential_gradient`: `[rows, modes]`; `parameter_gradient`: as the parameters, added to
     pub fn backward(
+        &self,
+        potentials: &[R],
+        outputs: &[R],
+        output_gradient: &[R],
+        potential_gradient: &mut [R],
+        parameter_gradient: &mut [R],
+    ) {
+        R::gate_backward(
+            self,
+            potentials,
+            outputs,
+            output_gradient,
+            potential_gradient,
+            parameter_gradient,
+        );
+    }
+
+    pub(crate) fn run_backward(
         &self,
         potentials: &[R],
         outputs: &[R],

@@ -106,6 +106,10 @@ impl<R: Real> Autoencoder<'_, R> {
     /// # Source
     /// Thesis eq. 4.7.
     pub fn energies(&self, rows: &[R], energies: &mut [R]) {
+        R::energies(self, rows, energies);
+    }
+
+    pub(crate) fn run_energies(&self, rows: &[R], energies: &mut [R]) {
         R::dispatch(Energies {
             autoencoder: self,
             rows,
@@ -119,6 +123,22 @@ impl<R: Real> Autoencoder<'_, R> {
     /// - `rows` and `row_gradient`: `[n, L]`, `energy_gradient`: `[n]`
     /// - `parameter_gradient`: weight, encoder bias, decoder bias one after the other, added to
     pub fn backward(
+        &self,
+        rows: &[R],
+        energy_gradient: &[R],
+        row_gradient: &mut [R],
+        parameter_gradient: &mut [R],
+    ) {
+        R::energies_backward(
+            self,
+            rows,
+            energy_gradient,
+            row_gradient,
+            parameter_gradient,
+        );
+    }
+
+    pub(crate) fn run_backward(
         &self,
         rows: &[R],
         energy_gradient: &[R],
