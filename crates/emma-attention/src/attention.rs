@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::importance::LogImportance;
 use crate::rectify::rectify;
 use crate::stage::stage;
+use crate::weighing::{columns, weigh_rows, weigh_rows_by_candle};
 
 stage!(
     /// Attention scores β in [0, 1]: the factor each mode is multiplied by.
@@ -56,6 +57,19 @@ impl AttentionScores {
     /// # Source
     /// Thesis section 5.1.
     pub fn weigh(&self, modes: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.weigh_by(weigh_rows, modes)
+    }
+
+    /// [`weigh`](Self::weigh) in candle's operations alone.
+    pub(crate) fn weigh_by_candle(&self, modes: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.weigh_by(weigh_rows_by_candle, modes)
+    }
+
+    fn weigh_by(
+        &self,
+        weigh_rows: impl Fn(&Tensor, &Tensor) -> candle_core::Result<Tensor>,
+        modes: &[Tensor],
+    ) -> Result<Vec<Tensor>> {
         if modes.len() != self.n_modes() {
             return Err(Error::ModeCountMismatch {
                 expected: self.n_modes(),
@@ -65,8 +79,9 @@ impl AttentionScores {
         }
         modes
             .iter()
+            .zip(columns(self.as_tensor())?)
             .enumerate()
-            .map(|(mode_index, mode)| {
+            .map(|(mode_index, (mode, factor))| {
                 if mode.dims().first() != Some(&self.n_rows()) {
                     return Err(Error::RowCountMismatch {
                         expected: self.n_rows(),
@@ -74,10 +89,7 @@ impl AttentionScores {
                         found: mode.dims().to_vec(),
                     });
                 }
-                let mut shape = vec![1; mode.rank()];
-                shape[0] = self.n_rows();
-                let factor = self.as_tensor().narrow(1, mode_index, 1)?.reshape(shape)?;
-                Ok(mode.broadcast_mul(&factor)?)
+                Ok(weigh_rows(mode, &factor)?)
             })
             .collect()
     }

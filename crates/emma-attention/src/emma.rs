@@ -5,16 +5,16 @@ use candle_nn::{Init, VarBuilder};
 use emma_energy::transfer;
 use serde::{Deserialize, Serialize};
 
-use crate::attention::{AttentionScores, attention_scores};
+use crate::attention::AttentionScores;
 use crate::constraints::{
     CouplingExponent, CouplingLimit, project_into, symmetric_part, symmetrize,
 };
 use crate::error::{Error, Result};
-use crate::importance::{Coldness, LogImportance, log_importance};
-use crate::modal_energy::{ModalEnergies, modal_energies};
-use crate::potential::{PotentialEnergies, corrected_potentials};
-use crate::self_energy::{SelfEnergies, self_energies};
-use crate::shared_energy::shared_energies;
+use crate::gate::{Gate, Stages};
+use crate::importance::{Coldness, LogImportance};
+use crate::modal_energy::ModalEnergies;
+use crate::potential::PotentialEnergies;
+use crate::self_energy::SelfEnergies;
 
 /// Shape and ranges of an [`Emma`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -108,6 +108,15 @@ pub struct EmmaOutput {
     pub total_energy: Tensor,
 }
 
+/// What a batch is computed with.
+#[derive(Clone, Copy)]
+enum Operations {
+    /// Fused ones, where there are some.
+    Fused,
+    /// candle's.
+    Candle,
+}
+
 impl Emma {
     /// Takes the parameters from `vb`, drawing them if it can.
     ///
@@ -149,6 +158,12 @@ impl Emma {
 
     /// Weighs modes by attention.
     ///
+    /// On the CPU, in f32 and f64, one fused operation computes energies, importance and attention, and
+    /// their gradients (by [`emma_kernels::gate`]): in memory that grows with the number of modes, not
+    /// with its square. Elsewhere, and where types are mixed, candle's operations do
+    /// ([`forward_by_candle`](Self::forward_by_candle)). Both agree to rounding, on infinities and NaN
+    /// as well.
+    ///
     /// # Shapes
     /// - `modes`: one `[rows, …]` tensor a mode
     /// - `potentials`: `[rows, modes]`, raw (Ψ, before eq. 5.2)
@@ -159,6 +174,34 @@ impl Emma {
     /// # Source
     /// Thesis eqs. 5.2 to 5.7.
     pub fn forward(&self, modes: &[Tensor], potentials: &PotentialEnergies) -> Result<EmmaOutput> {
+        self.run(modes, potentials, Operations::Fused)
+    }
+
+    /// The readable definition of [`forward`](Self::forward), for every device and type: the functions of
+    /// this crate one after the other, in candle's operations. What the fused operation is tested against.
+    ///
+    /// # Shapes
+    /// As [`forward`](Self::forward); holds `[rows, modes, modes]` numbers on the way.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    ///
+    /// # Source
+    /// Thesis eqs. 5.2 to 5.7.
+    pub fn forward_by_candle(
+        &self,
+        modes: &[Tensor],
+        potentials: &PotentialEnergies,
+    ) -> Result<EmmaOutput> {
+        self.run(modes, potentials, Operations::Candle)
+    }
+
+    fn run(
+        &self,
+        modes: &[Tensor],
+        potentials: &PotentialEnergies,
+        operations: Operations,
+    ) -> Result<EmmaOutput> {
         if potentials.n_modes() != self.config.n_modes {
             return Err(Error::ModeCountMismatch {
                 expected: self.config.n_modes,
@@ -166,18 +209,31 @@ impl Emma {
                 what: "the potential energies",
             });
         }
-        let corrected = corrected_potentials(potentials, &self.minimum_potential)?;
-        let self_energies = self_energies(&corrected, &self.self_weight, &self.self_bias)?;
-        let shared = shared_energies(
-            &self_energies,
-            &self.coupling_weight,
-            &self.coupling_exponent()?,
-        )?;
-        let modal_energies = modal_energies(&self_energies, &shared)?;
-        let log_importance = log_importance(&modal_energies, self.config.coldness)?;
-        let attention = attention_scores(&log_importance, &self.gain, &self.attention_bias)?;
+        let gate = Gate {
+            minimum_potential: &self.minimum_potential,
+            self_weight: &self.self_weight,
+            self_bias: &self.self_bias,
+            coupling_weight: &self.coupling_weight,
+            coupling_exponent: &self.coupling_exponent()?,
+            gain: &self.gain,
+            attention_bias: &self.attention_bias,
+            coldness: self.config.coldness,
+        };
+        let Stages {
+            self_energies,
+            modal_energies,
+            log_importance,
+            attention,
+        } = match operations {
+            Operations::Fused => gate.forward(potentials)?,
+            Operations::Candle => gate.forward_by_candle(potentials)?,
+        };
+        let weighted_modes = match operations {
+            Operations::Fused => attention.weigh(modes)?,
+            Operations::Candle => attention.weigh_by_candle(modes)?,
+        };
         Ok(EmmaOutput {
-            weighted_modes: attention.weigh(modes)?,
+            weighted_modes,
             total_energy: modal_energies.total()?,
             self_energies,
             modal_energies,

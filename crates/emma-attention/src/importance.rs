@@ -115,41 +115,17 @@ struct Exponents {
 }
 
 impl Exponents {
+    /// −ρ (E_i − min E), whose largest is 0 and whose others may be −∞. Energies are subtracted before they
+    /// are scaled: products may overflow together, and infinity less infinity is no number.
     fn new(energies: &ModalEnergies, coldness: Coldness) -> Result<Self> {
-        if coldness.value() > DIFFERENCES_FIRST {
-            return Self::of_differences(energies, coldness);
-        }
-        let exponent = (energies.as_tensor() * -coldness.value())?;
-        // No result depends on the shift, so none needs its gradient. (candle refuses the maximum
-        // of an empty tensor.)
-        let shift = if energies.n_rows() == 0 {
-            exponent.detach().sum_keepdim(D::Minus1)?
-        } else {
-            exponent.detach().max_keepdim(D::Minus1)?
-        };
-        let shifted = exponent.broadcast_sub(&shift)?;
-        let log_sum = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
-        Ok(Self {
-            shifted,
-            shift,
-            log_sum,
-        })
-    }
-}
-
-/// Coldness beyond which energies are subtracted before they are scaled: their products overflow
-/// together, and infinity less infinity is no number. Below, the products come first, as ever.
-const DIFFERENCES_FIRST: f64 = 1e3;
-
-impl Exponents {
-    /// −ρ (E_i − min E), whose largest is 0 and whose others may be −∞.
-    fn of_differences(energies: &ModalEnergies, coldness: Coldness) -> Result<Self> {
         let energies_tensor = energies.as_tensor();
         // Infinity times no difference would be no number.
         let coldness = match energies_tensor.dtype() {
             DType::F64 => coldness.value(),
             _ => coldness.value().min(f64::from(f32::MAX)),
         };
+        // No result depends on the shift, so none needs its gradient. (candle refuses the minimum of an
+        // empty tensor.)
         let lowest = if energies.n_rows() == 0 {
             energies_tensor.detach().sum_keepdim(D::Minus1)?
         } else {

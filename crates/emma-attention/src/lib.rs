@@ -16,6 +16,9 @@
 //! 6. [`AttentionScores`]: the factors in [0, 1] that the modes are multiplied by ([`attention_scores`],
 //!    eq. 5.7).
 //!
+//! On the CPU, in f32 and f64, [`Emma::forward`] computes stages 2 to 6 in one fused operation; the functions
+//! are its definition ([`Emma::forward_by_candle`]) and what other devices run.
+//!
 //! Beside the way of the data: [`Regularizers`] are terms for the training loss (eq. 5.12),
 //! [`Emma::project`] puts parameters back into their ranges after a step, and [`capacity()`],
 //! [`energy_threshold()`] and [`masking_gap`] describe what was learned (eqs. 5.8 to 5.11).
@@ -41,6 +44,7 @@ pub mod constraints;
 pub mod emma;
 pub mod energy_threshold;
 pub mod error;
+mod gate;
 pub mod importance;
 pub mod modal_energy;
 pub mod potential;
@@ -49,6 +53,7 @@ pub mod regularizers;
 pub mod self_energy;
 pub mod shared_energy;
 mod stage;
+mod weighing;
 
 pub use attention::{AttentionScores, attention_scores};
 pub use capacity::{capacity, rectified_capacity};

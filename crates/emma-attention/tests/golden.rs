@@ -2,7 +2,10 @@
 //! reference.
 #![allow(clippy::unwrap_used)] // In a test a panic is the report.
 
+mod common;
+
 use candle_core::{DType, Device, Tensor};
+use common::{Forward, PATHS};
 use emma_attention::{
     CapacityPenalty, Coldness, CouplingLimit, Emma, EmmaConfig, PotentialEnergies, Regularizers,
     Result, capacity, corrected_potentials, shared_energies,
@@ -67,6 +70,7 @@ fn load(case: &AttentionCase, dtype: DType, device: &Device) -> Result<Loaded> {
 
 fn check_values(
     case: &AttentionCase,
+    path: Forward,
     dtype: DType,
     device: &Device,
     relative: f64,
@@ -79,7 +83,7 @@ fn check_values(
         Ok(())
     };
     let modes = modes(case, dtype, device)?;
-    let output = loaded.emma.forward(&modes, &loaded.potentials)?;
+    let output = path(&loaded.emma, &modes, &loaded.potentials)?;
     let corrected = corrected_potentials(&loaded.potentials, loaded.emma.minimum_potential())?;
     let shared = shared_energies(&output.self_energies, &loaded.weight, &loaded.exponent)?;
     let importance = output.log_importance.importance()?;
@@ -129,7 +133,9 @@ fn modes(case: &AttentionCase, dtype: DType, device: &Device) -> Result<Vec<Tens
 fn f64_values_agree_to_a_billionth() -> Result<()> {
     for device in devices_with(DType::F64) {
         for case in &golden::load().attention {
-            check_values(case, DType::F64, device, 1e-9, 1e-12)?;
+            for (_, path) in PATHS {
+                check_values(case, path, DType::F64, device, 1e-9, 1e-12)?;
+            }
         }
     }
     Ok(())
@@ -146,7 +152,9 @@ fn f32_values_agree_to_their_precision() -> Result<()> {
                 "far_outlier" => (1e-5, 1e-2),
                 _ => (2e-5, 2e-5),
             };
-            check_values(case, DType::F32, device, relative, absolute)?;
+            for (_, path) in PATHS {
+                check_values(case, path, DType::F32, device, relative, absolute)?;
+            }
         }
     }
     Ok(())
@@ -163,11 +171,14 @@ fn capacities_agree() {
 #[test]
 fn losses_and_all_gradients_agree() -> Result<()> {
     for device in devices_with(DType::F64) {
-        for case in &golden::load().attention {
+        let cases = &golden::load().attention;
+        let cases = cases
+            .iter()
+            .flat_map(|case| PATHS.map(|(_, path)| (case, path)));
+        for (case, path) in cases {
             let loaded = load(case, DType::F64, device)?;
-            let output = loaded
-                .emma
-                .forward(&modes(case, DType::F64, device)?, &loaded.potentials)?;
+            let modes = modes(case, DType::F64, device)?;
+            let output = path(&loaded.emma, &modes, &loaded.potentials)?;
             let mut x = Tensor::cat(&output.weighted_modes, 1)?;
             for (k, layer) in case.loss.layers.iter().enumerate() {
                 let weight = Tensor::new(layer.weight.clone(), device)?;

@@ -4,17 +4,20 @@
 mod common;
 
 use candle_core::{DType, Tensor};
-use common::Fixture;
+use common::{Fixture, Forward, ways};
 use emma_attention::{CapacityPenalty, CouplingExponent, EmmaConfig, Regularizers, Result};
-use emma_testkit::devices_with;
 use emma_testkit::gradcheck::{assert_gradients, numeric_gradient};
 use emma_testkit::tolerance::{assert_close, values};
 use proptest::prelude::*;
 
 /// A loss that every parameter matters for: squares of the weighted modes and both regularizers.
-fn loss(fixture: &Fixture, regularizers: &Regularizers) -> candle_core::Result<Tensor> {
+fn loss(
+    fixture: &Fixture,
+    path: Forward,
+    regularizers: &Regularizers,
+) -> candle_core::Result<Tensor> {
     let run = || -> Result<Tensor> {
-        let output = fixture.emma.forward(&fixture.modes, &fixture.potentials)?;
+        let output = path(&fixture.emma, &fixture.modes, &fixture.potentials)?;
         let task = Tensor::cat(&output.weighted_modes, 1)?
             .sqr()?
             .sum(1)?
@@ -41,7 +44,7 @@ proptest! {
         n_modes in 2usize..6, n_rows in 1usize..5, seed: u64,
         capacity_weight in -0.5f64..0.5, energy_weight in 0f64..0.5, gain_alone: bool,
     ) {
-        for device in devices_with(DType::F64) {
+        for (device, path) in ways(DType::F64) {
             let fixture = Fixture::random(n_modes, n_rows, seed, device).unwrap();
             prop_assume!(away_from_kinks(&fixture));
             let capacity_penalty = if gain_alone {
@@ -52,7 +55,7 @@ proptest! {
             let regularizers = Regularizers { capacity_weight, energy_weight, capacity_penalty };
             let named = fixture.named_vars();
             let named: Vec<_> = named.iter().map(|(name, var)| (*name, var)).collect();
-            assert_gradients(&named, || loss(&fixture, &regularizers), 1e-6, 1e-8).unwrap();
+            assert_gradients(&named, || loss(&fixture, path, &regularizers), 1e-6, 1e-8).unwrap();
         }
     }
 
@@ -60,7 +63,7 @@ proptest! {
     fn a_symmetric_exponent_has_a_symmetric_gradient(
         n_modes in 2usize..5, n_rows in 1usize..4, seed: u64,
     ) {
-        for device in devices_with(DType::F64) {
+        for (device, path) in ways(DType::F64) {
             let config = EmmaConfig {
                 n_modes, coupling_exponent: CouplingExponent::Symmetric, ..EmmaConfig::default()
             };
@@ -69,8 +72,8 @@ proptest! {
             let none = Regularizers::default();
             let exponent = fixture.named_vars()[3].1.clone();
             let named = [("coupling_exponent", &exponent)];
-            assert_gradients(&named, || loss(&fixture, &none), 1e-6, 1e-8).unwrap();
-            let gradients = loss(&fixture, &none).unwrap().backward().unwrap();
+            assert_gradients(&named, || loss(&fixture, path, &none), 1e-6, 1e-8).unwrap();
+            let gradients = loss(&fixture, path, &none).unwrap().backward().unwrap();
             let gradient = gradients.get(&exponent).unwrap();
             let transposed = values(&gradient.t().unwrap().contiguous().unwrap()).unwrap();
             assert_close("transposed", &transposed, &values(gradient).unwrap(), 1e-12, 1e-15);
@@ -80,7 +83,7 @@ proptest! {
     /// Networks that learn in front of EMMA get a gradient through the modes and the potentials.
     #[test]
     fn modes_and_potentials_have_gradients_too(n_modes in 2usize..5, seed: u64) {
-        for device in devices_with(DType::F64) {
+        for (device, path) in ways(DType::F64) {
             let mut fixture = Fixture::random(n_modes, 3, seed, device).unwrap();
             prop_assume!(away_from_kinks(&fixture));
             let mode = candle_core::Var::from_tensor(&fixture.modes[0]).unwrap();
@@ -91,7 +94,7 @@ proptest! {
                 emma_attention::PotentialEnergies::new(potentials.as_tensor().clone()).unwrap();
             let none = Regularizers::default();
             let named = [("mode", &mode), ("potentials", &potentials)];
-            assert_gradients(&named, || loss(&fixture, &none), 1e-6, 1e-8).unwrap();
+            assert_gradients(&named, || loss(&fixture, path, &none), 1e-6, 1e-8).unwrap();
         }
     }
 }
@@ -99,16 +102,16 @@ proptest! {
 /// Appendix B.2 adds the two logarithms; the derivative of `e_i^γ e_j^(1−γ)` subtracts them.
 #[test]
 fn the_derivative_by_the_exponent_has_a_difference_of_logarithms() -> Result<()> {
-    for device in devices_with(DType::F64) {
+    for (device, path) in ways(DType::F64) {
         let fixture = Fixture::random(2, 1, 11, device)?;
         let exponent = fixture.named_vars()[3].1.clone();
         let modal = || -> candle_core::Result<Tensor> {
-            let output = fixture.emma.forward(&fixture.modes, &fixture.potentials);
+            let output = path(&fixture.emma, &fixture.modes, &fixture.potentials);
             let output = output.map_err(candle_core::Error::wrap)?;
             output.modal_energies.as_tensor().narrow(1, 0, 1)?.sum_all()
         };
         let numeric = numeric_gradient(&exponent, modal)?[1];
-        let output = fixture.emma.forward(&fixture.modes, &fixture.potentials)?;
+        let output = path(&fixture.emma, &fixture.modes, &fixture.potentials)?;
         let energies = values(output.self_energies.as_tensor())?;
         let weight = values(&fixture.named_vars()[2].1)?[1];
         let exponent = values(&exponent)?[1];

@@ -4,7 +4,7 @@
 mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
-use common::Fixture;
+use common::{Fixture, Forward, PATHS, ways};
 use emma_attention::{
     CouplingExponent, CouplingLimit, Emma, EmmaConfig, EmmaOutput, Error, PotentialEnergies,
     Regularizers, Result,
@@ -14,11 +14,8 @@ use emma_testkit::tolerance::{assert_close, values};
 use emma_testkit::{devices, devices_with};
 use proptest::prelude::*;
 
-fn forward(fixture: &Fixture) -> EmmaOutput {
-    fixture
-        .emma
-        .forward(&fixture.modes, &fixture.potentials)
-        .unwrap()
+fn forward(fixture: &Fixture, path: Forward) -> EmmaOutput {
+    path(&fixture.emma, &fixture.modes, &fixture.potentials).unwrap()
 }
 
 /// Gradient of one element of a `[1, modes]` tensor by a variable; zeros if it plays no part.
@@ -44,9 +41,9 @@ proptest! {
 
     #[test]
     fn importance_sums_to_one(n_modes in 2usize..9, n_rows in 1usize..6, seed: u64) {
-        for device in devices_with(DType::F64) {
+        for (device, path) in ways(DType::F64) {
             let fixture = Fixture::random(n_modes, n_rows, seed, device).unwrap();
-            let sums = forward(&fixture).log_importance.importance().unwrap().sum(1).unwrap();
+            let sums = forward(&fixture, path).log_importance.importance().unwrap().sum(1).unwrap();
             assert_close("sums", &values(&sums).unwrap(), &vec![1.; n_rows], 1e-12, 0.);
         }
     }
@@ -54,9 +51,10 @@ proptest! {
     /// On the CPU, the only device that promises it.
     #[test]
     fn a_row_alone_comes_out_bitwise_as_in_any_batch(
-        n_modes in 2usize..9, n_rows in 1usize..40, seed: u64, narrow: bool,
+        n_modes in 2usize..9, n_rows in 1usize..40, seed: u64, narrow: bool, fused: bool,
     ) {
         let device = &Device::Cpu;
+        let (_, path) = PATHS[usize::from(!fused)];
         let fixture = Fixture::random(n_modes, n_rows, seed, device).unwrap();
         let dtype = if narrow { DType::F32 } else { DType::F64 };
         let variables = SeededVarMap::new(emma_testkit::rng(seed));
@@ -68,7 +66,8 @@ proptest! {
             let modes: Vec<_> =
                 modes.iter().map(|mode| mode.narrow(0, start, length).unwrap()).collect();
             let potentials = potentials.narrow(0, start, length).unwrap();
-            let output = emma.forward(&modes, &PotentialEnergies::new(potentials).unwrap()).unwrap();
+            let potentials = PotentialEnergies::new(potentials).unwrap();
+            let output = path(&emma, &modes, &potentials).unwrap();
             let mut stages = output.weighted_modes.clone();
             stages.push(output.modal_energies.as_tensor().clone());
             stages.push(output.log_importance.as_tensor().clone());
@@ -88,16 +87,16 @@ proptest! {
 
     #[test]
     fn permuting_rows_permutes_outputs(n_modes in 2usize..5, n_rows in 2usize..6, seed: u64) {
-        for device in devices_with(DType::F64) {
+        for (device, path) in ways(DType::F64) {
             let fixture = Fixture::random(n_modes, n_rows, seed, device).unwrap();
             let reversed: Vec<u32> = (0..n_rows as u32).rev().collect();
             let reversed = Tensor::new(reversed, device).unwrap();
             let modes: Vec<_> =
                 fixture.modes.iter().map(|mode| mode.index_select(&reversed, 0).unwrap()).collect();
             let potentials = fixture.potentials.as_tensor().index_select(&reversed, 0).unwrap();
-            let permuted =
-                fixture.emma.forward(&modes, &PotentialEnergies::new(potentials).unwrap()).unwrap();
-            let before = forward(&fixture).attention;
+            let potentials = PotentialEnergies::new(potentials).unwrap();
+            let permuted = path(&fixture.emma, &modes, &potentials).unwrap();
+            let before = forward(&fixture, path).attention;
             let expected = before.as_tensor().index_select(&reversed, 0).unwrap();
             let got = values(permuted.attention.as_tensor()).unwrap();
             // To the bit on the CPU; other devices may add in another order.
@@ -110,9 +109,9 @@ proptest! {
     fn permuting_modes_with_their_parameters_permutes_outputs(
         n_modes in 2usize..6, n_rows in 1usize..4, seed: u64,
     ) {
-        for device in devices_with(DType::F64) {
+        for (device, path) in ways(DType::F64) {
             let fixture = Fixture::random(n_modes, n_rows, seed, device).unwrap();
-            let before = forward(&fixture);
+            let before = forward(&fixture, path);
             let reversed: Vec<u32> = (0..n_modes as u32).rev().collect();
             let reversed = Tensor::new(reversed, device).unwrap();
             let variables = SeededVarMap::new(emma_testkit::rng(0));
@@ -131,7 +130,8 @@ proptest! {
             let emma = Emma::new(fixture.emma.config(), &minimum, &vb).unwrap();
             let modes: Vec<_> = fixture.modes.iter().rev().cloned().collect();
             let potentials = fixture.potentials.as_tensor().index_select(&reversed, 1).unwrap();
-            let after = emma.forward(&modes, &PotentialEnergies::new(potentials).unwrap()).unwrap();
+            let potentials = PotentialEnergies::new(potentials).unwrap();
+            let after = path(&emma, &modes, &potentials).unwrap();
             let expected = before.attention.as_tensor().index_select(&reversed, 1).unwrap();
             assert_close(
                 "attention", &values(after.attention.as_tensor()).unwrap(),
@@ -148,7 +148,7 @@ proptest! {
     fn projection_reaches_the_ranges_and_is_idempotent(
         n_modes in 2usize..6, seed: u64, scale in 0.1f64..50., symmetric: bool, one: bool,
     ) {
-        for device in devices_with(DType::F64) {
+        for (device, path) in ways(DType::F64) {
             let config = EmmaConfig {
                 n_modes,
                 coupling_exponent: if symmetric {
@@ -194,7 +194,7 @@ proptest! {
                     }
                 }
             }
-            let positive = values(forward(&fixture).self_energies.as_tensor()).unwrap();
+            let positive = values(forward(&fixture, path).self_energies.as_tensor()).unwrap();
             prop_assert!(positive.iter().all(|energy| *energy > 0.));
         }
     }
@@ -202,9 +202,9 @@ proptest! {
     /// Eq. 5.15: ∇ log α_k = ρ (−(1 − α_k) ∇E_k + Σ_{l≠k} α_l ∇E_l), for every parameter.
     #[test]
     fn equation_5_15_equals_autograd(n_modes in 2usize..5, seed: u64) {
-        for device in devices_with(DType::F64) {
+        for (device, path) in ways(DType::F64) {
             let fixture = Fixture::random(n_modes, 1, seed, device).unwrap();
-            let output = forward(&fixture);
+            let output = forward(&fixture, path);
             let rho = fixture.emma.config().coldness.value();
             let alpha = values(&output.log_importance.importance().unwrap()).unwrap();
             for (name, var) in &fixture.named_vars()[..4] {
@@ -227,10 +227,10 @@ proptest! {
     /// Eq. 5.16 takes θ_i to influence E_i alone. That is so for w_ij and free γ_ij …
     #[test]
     fn equation_5_16_holds_for_couplings(n_modes in 2usize..5, seed: u64) {
-        for device in devices_with(DType::F64) {
+        for (device, path) in ways(DType::F64) {
             let fixture = Fixture::random(n_modes, 1, seed, device).unwrap();
             for index in [2, 3] {
-                prop_assert!(largest_error_of_5_16(&fixture, index) < 1e-10);
+                prop_assert!(largest_error_of_5_16(&fixture, path, index) < 1e-10);
             }
         }
     }
@@ -238,18 +238,18 @@ proptest! {
     /// … and not for w_i and b_i, which enter every E_k through e_ki. The draft claims it does.
     #[test]
     fn equation_5_16_fails_for_self_energies(n_modes in 2usize..5, seed: u64) {
-        for device in devices_with(DType::F64) {
+        for (device, path) in ways(DType::F64) {
             let fixture = Fixture::random(n_modes, 1, seed, device).unwrap();
             for index in [0, 1] {
-                prop_assert!(largest_error_of_5_16(&fixture, index) > 1e-6);
+                prop_assert!(largest_error_of_5_16(&fixture, path, index) > 1e-6);
             }
         }
     }
 }
 
 /// Largest difference between autograd and eq. 5.16 for one parameter, relative to ρ.
-fn largest_error_of_5_16(fixture: &Fixture, index: usize) -> f64 {
-    let output = forward(fixture);
+fn largest_error_of_5_16(fixture: &Fixture, path: Forward, index: usize) -> f64 {
+    let output = forward(fixture, path);
     let n_modes = fixture.modes.len();
     let rho = fixture.emma.config().coldness.value();
     let alpha = values(&output.log_importance.importance().unwrap()).unwrap();
@@ -272,22 +272,23 @@ fn largest_error_of_5_16(fixture: &Fixture, index: usize) -> f64 {
 /// Eq. 5.16 fails for a symmetric exponent too: γ_ij is shared by E_i and E_j.
 #[test]
 fn equation_5_16_fails_for_symmetric_exponents() -> Result<()> {
-    for device in devices_with(DType::F64) {
+    for (device, path) in ways(DType::F64) {
         let config = EmmaConfig {
             n_modes: 3,
             coupling_exponent: CouplingExponent::Symmetric,
             ..EmmaConfig::default()
         };
-        assert!(largest_error_of_5_16(&Fixture::with(config, 1, 4, device)?, 3) > 1e-6);
+        let fixture = Fixture::with(config, 1, 4, device)?;
+        assert!(largest_error_of_5_16(&fixture, path, 3) > 1e-6);
     }
     Ok(())
 }
 
 #[test]
 fn every_trainable_parameter_receives_a_gradient() -> Result<()> {
-    for device in devices_with(DType::F64) {
+    for (device, path) in ways(DType::F64) {
         let fixture = Fixture::random(3, 4, 8, device)?;
-        let output = forward(&fixture);
+        let output = forward(&fixture, path);
         let loss = Tensor::cat(&output.weighted_modes, 1)?.sqr()?.sum_all()?;
         let gradients = loss.backward()?;
         for (name, var) in fixture.named_vars() {
@@ -316,18 +317,15 @@ fn one_mode_is_a_clear_error() {
 
 #[test]
 fn other_numbers_of_modes_are_named() -> Result<()> {
-    for device in devices_with(DType::F64) {
+    for (device, path) in ways(DType::F64) {
         let fixture = Fixture::random(3, 2, 1, device)?;
         let two = PotentialEnergies::new(fixture.potentials.as_tensor().narrow(1, 0, 2)?)?;
-        let error = fixture.emma.forward(&fixture.modes, &two).unwrap_err();
+        let error = path(&fixture.emma, &fixture.modes, &two).unwrap_err();
         assert_eq!(
             error.to_string(),
             "expected 3 modes, got 2 in the potential energies"
         );
-        let error = fixture
-            .emma
-            .forward(&fixture.modes[..2], &fixture.potentials)
-            .unwrap_err();
+        let error = path(&fixture.emma, &fixture.modes[..2], &fixture.potentials).unwrap_err();
         assert_eq!(
             error.to_string(),
             "expected 3 modes, got 2 in the modes to weigh"
@@ -353,9 +351,16 @@ fn no_rows_go_through() -> Result<()> {
         fixture.modes[1].narrow(0, 0, 0)?,
     ];
     let potentials = PotentialEnergies::new(fixture.potentials.as_tensor().narrow(0, 0, 0)?)?;
-    let output = fixture.emma.forward(&modes, &potentials)?;
-    assert_eq!(output.attention.as_tensor().dims(), [0, 2]);
-    assert_eq!(output.total_energy.dims(), [0]);
+    for (_, path) in PATHS {
+        let output = path(&fixture.emma, &modes, &potentials)?;
+        assert_eq!(output.attention.as_tensor().dims(), [0, 2]);
+        assert_eq!(output.total_energy.dims(), [0]);
+        // Nothing counts, so nothing moves a parameter. (candle's sum of nothing has no gradient at all.)
+        let gradients = output.total_energy.sum_all()?.backward()?;
+        if let Some(gradient) = gradients.get(fixture.emma.coupling_weight()) {
+            assert_eq!(values(gradient)?, [0.; 4]);
+        }
+    }
     Ok(())
 }
 
@@ -371,16 +376,19 @@ fn far_outliers_stay_finite_in_f32_and_are_masked() -> Result<()> {
             Tensor::ones((2, 1), DType::F32, device)?,
             Tensor::ones((2, 1), DType::F32, device)?,
         ];
-        let output = emma.forward(&modes, &PotentialEnergies::new(potentials)?)?;
-        let attention = output.attention.as_tensor().to_vec2::<f32>()?;
-        assert!(
-            attention.iter().flatten().all(|value| value.is_finite()),
-            "{attention:?}"
-        );
-        assert!(
-            attention[0][0] > 0.7 && attention[0][1] < 1e-6,
-            "{attention:?}"
-        );
+        let potentials = PotentialEnergies::new(potentials)?;
+        for (name, path) in PATHS {
+            let output = path(&emma, &modes, &potentials)?;
+            let attention = output.attention.as_tensor().to_vec2::<f32>()?;
+            assert!(
+                attention.iter().flatten().all(|value| value.is_finite()),
+                "{name}: {attention:?}"
+            );
+            assert!(
+                attention[0][0] > 0.7 && attention[0][1] < 1e-6,
+                "{name}: {attention:?}"
+            );
+        }
     }
     Ok(())
 }
@@ -421,9 +429,9 @@ fn estimators_of_each_mode_give_the_potentials() -> Result<()> {
 
 #[test]
 fn regularizers_of_weight_zero_add_nothing() -> Result<()> {
-    for device in devices_with(DType::F64) {
+    for (device, path) in ways(DType::F64) {
         let fixture = Fixture::random(2, 3, 1, device)?;
-        let output = forward(&fixture);
+        let output = forward(&fixture, path);
         let none = Regularizers::default();
         assert!(
             none.penalty(&fixture.emma, &output.log_importance, None)?

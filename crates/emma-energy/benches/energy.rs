@@ -7,7 +7,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use emma_energy::{
     AutoencoderConfig, AutoencoderTraining, DenoisingAutoencoder, EnergyEstimator,
     GaussianMixtureFit, MahalanobisFit, NearestNeighborsFit, Result, SeededVarMap,
-    potential_energy, train_autoencoder,
+    potential_energy, potential_energy_by_candle, train_autoencoder,
 };
 use rand::Rng;
 
@@ -24,21 +24,33 @@ fn fixture(n_rows: usize) -> Result<(DenoisingAutoencoder, SeededVarMap, Tensor)
     Ok((autoencoder, variables, rows))
 }
 
+type Energy = fn(&DenoisingAutoencoder, &Tensor) -> Result<Tensor>;
+
+/// The fused operation and candle's: energies alone, and with the gradients of all parameters.
 fn potential(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("potential_energy");
-    for n_rows in [1usize, 32, 4096] {
-        let (autoencoder, _, rows) = fixture(n_rows).expect("valid sizes");
-        let autoencoder = autoencoder.frozen();
-        group.throughput(Throughput::Elements(n_rows as u64));
-        group.bench_with_input(
-            BenchmarkId::from_parameter(n_rows),
-            &rows,
-            |bencher, rows| {
-                bencher.iter(|| potential_energy(&autoencoder, black_box(rows)));
-            },
-        );
+    let paths: [(&str, Energy); 2] = [
+        ("fused", potential_energy),
+        ("by candle", potential_energy_by_candle),
+    ];
+    for (name, energy) in paths {
+        let mut group = criterion.benchmark_group(format!("potential_energy {name}"));
+        for n_rows in [1usize, 32, 4096] {
+            let (autoencoder, _, rows) = fixture(n_rows).expect("valid sizes");
+            let frozen = autoencoder.frozen();
+            group.throughput(Throughput::Elements(n_rows as u64));
+            group.bench_function(BenchmarkId::new("values", n_rows), |bencher| {
+                bencher.iter(|| energy(&frozen, black_box(&rows)));
+            });
+            group.bench_function(BenchmarkId::new("gradients", n_rows), |bencher| {
+                bencher.iter(|| -> Result<_> {
+                    Ok(energy(&autoencoder, black_box(&rows))?
+                        .sum_all()?
+                        .backward()?)
+                });
+            });
+        }
+        group.finish();
     }
-    group.finish();
 }
 
 /// Mixture of ten, Mahalanobis distance, five neighbors among 12,000 rows: four features, f32.

@@ -185,7 +185,7 @@ impl DenoisingAutoencoder {
         }
     }
 
-    fn check_rows(&self, rows: &Tensor) -> Result<()> {
+    pub(crate) fn check_rows(&self, rows: &Tensor) -> Result<()> {
         if rows.rank() == 2 && rows.dims()[1] == self.n_features() {
             return Ok(());
         }

@@ -27,7 +27,7 @@
 //!
 //! # Invariants
 //! - A row's energy depends on that row alone. On the CPU, in f32 and f64, it has the same bits in
-//!   every batch: [`row_affine()`] always adds in the same order.
+//!   every batch: [`row_affine()`] and the fused potential always add in the same order.
 //! - The same seed gives the same parameters, bit for bit, on the CPU.
 //! - Units of the potential are those of the rows, squared; standardize first.
 //!
@@ -40,6 +40,7 @@
 mod affine;
 pub mod autoencoder;
 pub mod calibration;
+mod contiguous;
 mod covariance;
 pub mod error;
 pub mod estimator;
@@ -84,7 +85,9 @@ pub use mlp_autoencoder::{
 };
 pub use nearest_neighbors::{NearestNeighbors, NearestNeighborsConfig, NearestNeighborsFit};
 pub use packed_variables::PackedVariables;
-pub use potential_energy::{PotentialEnergy, ReconstructionError, potential_energy};
+pub use potential_energy::{
+    PotentialEnergy, ReconstructionError, potential_energy, potential_energy_by_candle,
+};
 pub use potential_energy_fit::PotentialEnergyFit;
 pub use row_affine::row_affine;
 pub use seeded_var_map::SeededVarMap;

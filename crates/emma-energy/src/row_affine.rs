@@ -4,6 +4,8 @@ use candle_core::{
     CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor, WithDType,
 };
 
+use crate::contiguous::contiguous;
+
 /// Affine map of every row: `y = x Wᵀ + b`, with the gradient of all three.
 ///
 /// A general matrix product picks its order of summation by the shape of the whole batch, so that
@@ -165,14 +167,6 @@ fn multiply<T: WithDType>(
         }
     }
     result
-}
-
-/// The elements of a contiguous layout. The caller made every operand contiguous.
-fn contiguous<'a, T>(values: &'a [T], layout: &Layout) -> Result<&'a [T]> {
-    match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&values[start..end]),
-        None => candle_core::bail!("row_affine: expected contiguous operands"),
-    }
 }
 
 /// The inner loop runs over outputs, so that it becomes vector instructions without changing the

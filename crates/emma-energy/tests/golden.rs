@@ -1,9 +1,10 @@
 //! Energies against the independent float64 reference.
 
+mod common;
+
 use candle_core::{DType, Device, Tensor};
-use emma_energy::{
-    AutoencoderConfig, DenoisingAutoencoder, Result, SeededVarMap, potential_energy, transfer,
-};
+use common::PATHS;
+use emma_energy::{AutoencoderConfig, DenoisingAutoencoder, Result, SeededVarMap, transfer};
 use emma_testkit::golden::{self, EnergyCase};
 use emma_testkit::tolerance::{assert_close, values};
 use emma_testkit::{devices, devices_with};
@@ -38,11 +39,9 @@ fn check(dtype: DType, device: &Device, relative: f64, absolute: f64) -> Result<
             assert_close(&what, &values(&got)?, expected, relative, absolute);
             Ok(())
         };
-        close(
-            "potential",
-            potential_energy(&autoencoder, &rows)?,
-            &case.potential,
-        )?;
+        for (path, energy) in PATHS {
+            close(path, energy(&autoencoder, &rows)?, &case.potential)?;
+        }
         let reconstruction = case.reconstruction.concat();
         close(
             "reconstruction",

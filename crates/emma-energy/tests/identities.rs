@@ -1,7 +1,10 @@
 //! What must hold for every autoencoder, whatever its parameters.
 #![allow(clippy::unwrap_used)] // In a test a panic is the report.
 
+mod common;
+
 use candle_core::{DType, Device, Tensor, Var};
+use common::{By, PATHS};
 use emma_energy::{
     AutoencoderConfig, AutoencoderTraining, Calibrated, Calibration, DenoisingAutoencoder,
     EnergyEstimator, PotentialEnergy, Raw, ReconstructionError, Result, SeededVarMap,
@@ -48,13 +51,15 @@ proptest! {
         for device in devices_with(DType::F64) {
             let (autoencoder, _) = build(n_features, n_hidden, seed, DType::F64, device).unwrap();
             let x = Var::from_tensor(&rows(3, n_features, seed, 3., device).unwrap()).unwrap();
-            let gradients = potential_energy(&autoencoder, &x).unwrap().sum_all().unwrap()
-                .backward().unwrap();
             let expected = (x.as_tensor() - autoencoder.reconstruct(&x).unwrap()).unwrap();
-            assert_close(
-                "gradient", &values(gradients.get(&x).unwrap()).unwrap(),
-                &values(&expected).unwrap(), 1e-10, 1e-10,
-            );
+            for (path, energy) in PATHS {
+                let gradients =
+                    energy(&autoencoder, &x).unwrap().sum_all().unwrap().backward().unwrap();
+                assert_close(
+                    path, &values(gradients.get(&x).unwrap()).unwrap(),
+                    &values(&expected).unwrap(), 1e-10, 1e-10,
+                );
+            }
         }
     }
 
@@ -93,9 +98,11 @@ proptest! {
             let loss = || denoising_loss(&autoencoder, &clean, &corrupted)
                 .map_err(candle_core::Error::wrap);
             assert_gradients(&named, loss, 1e-7, 1e-8).unwrap();
-            let energy = || potential_energy(&autoencoder, &clean)
-                .map_err(candle_core::Error::wrap)?.sum_all();
-            assert_gradients(&named, energy, 1e-7, 1e-8).unwrap();
+            for (_, energy) in PATHS {
+                let energy = || energy(&autoencoder, &clean)
+                    .map_err(candle_core::Error::wrap)?.sum_all();
+                assert_gradients(&named, energy, 1e-7, 1e-8).unwrap();
+            }
         }
     }
 
@@ -109,10 +116,11 @@ proptest! {
         let dtype = if wide { DType::F64 } else { DType::F32 };
         let (autoencoder, _) = build(n_features, n_hidden, seed, dtype, device).unwrap();
         let batch = rows(n, n_features, seed, 50., device).unwrap().to_dtype(dtype).unwrap();
-        let estimators: [Box<dyn EnergyEstimator>; 2] = [
-            Box::new(PotentialEnergy(autoencoder.clone())),
-            Box::new(ReconstructionError(autoencoder)),
-        ];
+        let mut estimators: Vec<Box<dyn EnergyEstimator>> =
+            vec![Box::new(ReconstructionError(autoencoder.clone()))];
+        for (_, energy) in PATHS {
+            estimators.push(Box::new(By(energy, autoencoder.clone())));
+        }
         for estimator in estimators {
             let together = values(&estimator.energy(&batch).unwrap()).unwrap();
             for (row, energy) in together.iter().enumerate() {
@@ -132,12 +140,16 @@ proptest! {
             let x = rows(4, n_features, seed, 3., device).unwrap();
             let reversed: Vec<u32> = (0..n_features as u32).rev().collect();
             let reversed = Tensor::new(reversed, device).unwrap();
-            let before = values(&potential_energy(&autoencoder, &x).unwrap()).unwrap();
+            let energies = |x: &Tensor| -> Vec<f64> {
+                let energies = PATHS.map(|(_, energy)| energy(&autoencoder, x).unwrap());
+                energies.iter().flat_map(|energies| values(energies).unwrap()).collect()
+            };
+            let before = energies(&x);
             let vars = variables.all_vars();
             vars[0].set(&vars[0].as_detached_tensor().index_select(&reversed, 1).unwrap()).unwrap();
             vars[2].set(&vars[2].as_detached_tensor().index_select(&reversed, 0).unwrap()).unwrap();
             let x = x.index_select(&reversed, 1).unwrap();
-            let after = values(&potential_energy(&autoencoder, &x).unwrap()).unwrap();
+            let after = energies(&x);
             assert_close("potential", &after, &before, 1e-12, 1e-12);
         }
     }
@@ -148,8 +160,10 @@ fn extreme_rows_have_finite_energies_in_f32() -> Result<()> {
     for device in devices() {
         let (autoencoder, _) = build(3, 5, 1, DType::F32, device)?;
         let x = Tensor::new(&[[1e18f32, -1e18, 0.], [0., 0., 0.]], device)?;
-        for energy in values(&potential_energy(&autoencoder, &x)?)? {
-            assert!(energy.is_finite(), "{energy}");
+        for (path, energy) in PATHS {
+            for energy in values(&energy(&autoencoder, &x)?)? {
+                assert!(energy.is_finite(), "{path}: {energy}");
+            }
         }
     }
     Ok(())
@@ -161,7 +175,9 @@ fn no_rows_have_no_energies() -> Result<()> {
     let device = &Device::Cpu;
     let (autoencoder, _) = build(3, 5, 1, DType::F32, device)?;
     let none = Tensor::zeros((0, 3), DType::F32, device)?;
-    assert_eq!(potential_energy(&autoencoder, &none)?.dims(), [0]);
+    for (path, energy) in PATHS {
+        assert_eq!(energy(&autoencoder, &none)?.dims(), [0], "{path}");
+    }
     let error = lowest_energy(&PotentialEnergy(autoencoder), &none).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -210,11 +226,13 @@ fn an_energy_that_is_not_a_number_is_named_with_its_row() -> Result<()> {
 fn rows_of_another_width_are_refused() -> Result<()> {
     for device in devices_with(DType::F64) {
         let (autoencoder, _) = build(2, 3, 1, DType::F64, device)?;
-        let error = potential_energy(&autoencoder, &rows(2, 3, 1, 1., device)?).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "expected rows with 2 features, got a tensor of shape [2, 3]"
-        );
+        for (_, energy) in PATHS {
+            let error = energy(&autoencoder, &rows(2, 3, 1, 1., device)?).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "expected rows with 2 features, got a tensor of shape [2, 3]"
+            );
+        }
     }
     Ok(())
 }

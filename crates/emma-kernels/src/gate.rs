@@ -22,7 +22,8 @@ pub const fn n_parameters(n_modes: usize) -> usize {
 ///
 /// With potential Ψ_i, its minimum and e: self-energy `e_i = w_i (max(0, Ψ_i − min_i) + e) + b_i`, modal
 /// energy `E_i = e_i + Σ_{j≠i} w_ij exp(γ_ij ln e_i + (1 − γ_ij) ln e_j)`, importance
-/// `α = softmax(−ρ E)`, attention `β_i = max(0, tanh(g_a α_i − b_a))`. Self-energies must be positive.
+/// `α = softmax(−ρ E)`, attention `β_i = max(0, tanh(g_a α_i − b_a))`.
+/// Self-energies are to be positive and finite; a row with another gets NaN.
 ///
 /// Time grows with the square of the number of modes, memory with the number itself.
 ///
@@ -150,13 +151,16 @@ impl<R: Real> GateColumns<R> {
         let energy = self.energy.blocks::<S, V>();
         let log_energy = self.log_energy.blocks::<S, V>();
         let modal_energy = self.modal_energy.blocks_mut::<S, V>();
+        let zero = Block::<S, R, V>::zero(simd);
         let n_modes = layout.n_modes;
         for i in 0..n_modes {
             let weights = &gate.parameters[layout.coupling_weight + i * n_modes..][..n_modes];
             let exponents = &gate.parameters[layout.coupling_exponent + i * n_modes..][..n_modes];
             for block in 0..n_blocks {
                 let log_i = at::<S, R, V>(simd, log_energy, i * stride + block);
-                let mut sum = at::<S, R, V>(simd, energy, i * stride + block);
+                // Plus nothing, or no number of an infinite energy: what a diagonal of zeros comes to.
+                let energy = at::<S, R, V>(simd, energy, i * stride + block);
+                let mut sum = log_i.mul_add(zero, energy);
                 for (j, (&weight, &exponent)) in weights.iter().zip(exponents).enumerate() {
                     if j != i {
                         let log_j = at::<S, R, V>(simd, log_energy, j * stride + block);
@@ -212,13 +216,25 @@ impl<R: Real> GateColumns<R> {
         }
     }
 
-    /// Copies what `forward` left into `[rows, 4, modes]`.
+    /// Copies what `forward` left of a tile into `[4, rows, modes]`.
     #[inline(always)]
-    pub(crate) fn scatter(&self, outputs: &mut [R], n_rows: usize) {
-        self.energy.scatter(outputs, part(0, n_rows));
-        self.modal_energy.scatter(outputs, part(1, n_rows));
-        self.log_importance.scatter(outputs, part(2, n_rows));
-        self.attention.scatter(outputs, part(3, n_rows));
+    pub(crate) fn scatter(
+        &self,
+        outputs: &mut [R],
+        number: usize,
+        n_rows: usize,
+        n_tile_rows: usize,
+    ) {
+        let results = [
+            &self.energy,
+            &self.modal_energy,
+            &self.log_importance,
+            &self.attention,
+        ];
+        let parts = parts(number, n_rows, n_tile_rows);
+        for (column, part) in results.into_iter().zip(parts) {
+            column.scatter(outputs, part);
+        }
     }
 
     /// Backward, from the gradients of log-importance and attention (and, if `of_energies`, of self- and
@@ -259,6 +275,7 @@ impl<R: Real> GateColumns<R> {
         let indices = |block: usize| (0..layout.n_modes).map(move |mode| mode * stride + block);
         let coldness = Block::<S, R, V>::splat(simd, gate.coldness.min(R::max_value()).neg());
         let gain = Block::<S, R, V>::splat(simd, gate.parameters[layout.gain]);
+        let bias = Block::<S, R, V>::splat(simd, gate.parameters[layout.attention_bias]);
         let (zero, one) = (
             Block::<S, R, V>::zero(simd),
             Block::<S, R, V>::splat(simd, R::one()),
@@ -270,7 +287,9 @@ impl<R: Real> GateColumns<R> {
                 let beta = at::<S, R, V>(simd, attention, index);
                 let alpha = at::<S, R, V>(simd, importance, index);
                 let slope = (one - beta * beta) * at::<S, R, V>(simd, attention_gradient, index);
-                let of_argument = zero.select_less(beta, slope, zero);
+                // Not of β: it is 0 on both sides of the threshold's last digit, and may be no number.
+                let argument = alpha * gain - bias;
+                let of_argument = argument.select_less(zero, zero, slope);
                 of_gain = of_argument.mul_add(alpha, of_gain);
                 of_bias = of_bias - of_argument;
                 let of_log = Block::<S, R, V>::new(simd, log_importance_gradient[index]);
@@ -413,8 +432,12 @@ impl<R: Real> Gate<'_, R> {
     ///
     /// # Shapes
     /// - `potentials`: `[rows, modes]`, raw
-    /// - `outputs`: `[rows, 4, modes]`: self-energies, modal energies, log-importance, attention
+    /// - `outputs`: `[4, rows, modes]`: self-energies, modal energies, log-importance, attention
     pub fn forward(&self, potentials: &[R], outputs: &mut [R]) {
+        R::gate_forward(self, potentials, outputs);
+    }
+
+    pub(crate) fn run_forward(&self, potentials: &[R], outputs: &mut [R]) {
         R::dispatch(Forward {
             gate: self,
             potentials,
@@ -425,10 +448,28 @@ impl<R: Real> Gate<'_, R> {
     /// Gradients of the potentials and of the parameters.
     ///
     /// # Shapes
-    /// - `potentials`: `[rows, modes]`; `outputs` and `output_gradient`: `[rows, 4, modes]`, the first as
+    /// - `potentials`: `[rows, modes]`; `outputs` and `output_gradient`: `[4, rows, modes]`, the first as
     ///   [`forward`](Self::forward) left them
     /// - `potential_gradient`: `[rows, modes]`; `parameter_gradient`: as the parameters, added to
     pub fn backward(
+        &self,
+        potentials: &[R],
+        outputs: &[R],
+        output_gradient: &[R],
+        potential_gradient: &mut [R],
+        parameter_gradient: &mut [R],
+    ) {
+        R::gate_backward(
+            self,
+            potentials,
+            outputs,
+            output_gradient,
+            potential_gradient,
+            parameter_gradient,
+        );
+    }
+
+    pub(crate) fn run_backward(
         &self,
         potentials: &[R],
         outputs: &[R],
@@ -447,9 +488,12 @@ impl<R: Real> Gate<'_, R> {
     }
 }
 
-/// Rows of `[rows, 4, modes]` outputs that hold one of the four parts.
-fn part(part: usize, n_rows: usize) -> impl Iterator<Item = usize> {
-    (0..n_rows).map(move |row| row * N_OUTPUTS + part)
+/// Where the rows of a tile stand in each of the four parts of `[4, rows, modes]` outputs.
+fn parts(tile: usize, n_rows: usize, n_tile_rows: usize) -> [std::ops::Range<usize>; N_OUTPUTS] {
+    [0, 1, 2, 3].map(|part| {
+        let first = part * n_rows + tile * TILE;
+        first..first + n_tile_rows
+    })
 }
 
 struct Forward<'a, R> {
@@ -467,14 +511,13 @@ impl<R: Real> Task<R> for Forward<'_, R> {
         let tile = TILE.min(self.potentials.len() / n_modes);
         let mut columns = GateColumns::new(n_modes, tile);
         let mut potential = Columns::new(n_modes, tile);
-        let tiles = self.potentials.chunks(TILE * n_modes);
-        for (potentials, outputs) in tiles.zip(self.outputs.chunks_mut(TILE * n_modes * N_OUTPUTS))
-        {
-            let n_rows = potentials.len() / n_modes;
-            potential.gather(0, n_modes, potentials, 0..n_rows);
-            let extent = potential.extent(n_rows);
+        let n_rows = self.potentials.len() / n_modes;
+        for (number, potentials) in self.potentials.chunks(TILE * n_modes).enumerate() {
+            let n_tile_rows = potentials.len() / n_modes;
+            potential.gather(0, n_modes, potentials, 0..n_tile_rows);
+            let extent = potential.extent(n_tile_rows);
             columns.forward::<S, V>(simd, self.gate, potential.blocks::<S, V>(), extent);
-            columns.scatter(outputs, n_rows);
+            columns.scatter(self.outputs, number, n_rows, n_tile_rows);
         }
     }
 }
@@ -494,25 +537,30 @@ impl<R: Real> Task<R> for Backward<'_, R> {
     #[inline(always)]
     fn run<S: Level, const V: usize>(self, simd: S) {
         let n_modes = self.gate.n_modes();
-        let width = n_modes * N_OUTPUTS;
         let tile = TILE.min(self.potentials.len() / n_modes);
         let mut columns = GateColumns::new(n_modes, tile);
         let mut potential = Columns::new(n_modes, tile);
         let mut sums = Sums::new(simd, self.parameter_gradient);
+        let n_rows = self.potentials.len() / n_modes;
         let tiles = self
             .potentials
             .chunks(TILE * n_modes)
-            .zip(self.outputs.chunks(TILE * width))
-            .zip(self.output_gradient.chunks(TILE * width))
             .zip(self.potential_gradient.chunks_mut(TILE * n_modes));
-        for (((potentials, outputs), output_gradient), potential_gradient) in tiles {
-            let n_rows = potentials.len() / n_modes;
-            potential.gather(0, n_modes, potentials, 0..n_rows);
-            columns.energy.gather(0, n_modes, outputs, part(0, n_rows));
-            let log_importance = &mut columns.log_importance;
-            log_importance.gather(0, n_modes, outputs, part(2, n_rows));
-            let attention = &mut columns.attention;
-            attention.gather(0, n_modes, outputs, part(3, n_rows));
+        for (number, (potentials, potential_gradient)) in tiles.enumerate() {
+            let n_tile_rows = potentials.len() / n_modes;
+            let parts = parts(number, n_rows, n_tile_rows);
+            let [energy, _, log_importance, attention] = parts.clone();
+            potential.gather(0, n_modes, potentials, 0..n_tile_rows);
+            columns.energy.gather(0, n_modes, self.outputs, energy);
+            let of_log = &mut columns.log_importance;
+            of_log.gather(0, n_modes, self.outputs, log_importance);
+            let of_attention = &mut columns.attention;
+            of_attention.gather(0, n_modes, self.outputs, attention);
+            // What fills the last block adds nothing: it has finite energies and no gradient.
+            potential.fill_from(n_tile_rows, R::zero());
+            columns.energy.fill_from(n_tile_rows, R::one());
+            columns.log_importance.fill_from(n_tile_rows, R::zero());
+            columns.attention.fill_from(n_tile_rows, R::zero());
             columns.derive::<S, V>(simd);
             let gradients = [
                 &mut columns.energy_gradient,
@@ -520,16 +568,15 @@ impl<R: Real> Task<R> for Backward<'_, R> {
                 &mut columns.log_importance_gradient,
                 &mut columns.attention_gradient,
             ];
-            for (number, gradient) in gradients.into_iter().enumerate() {
-                gradient.gather(0, n_modes, output_gradient, part(number, n_rows));
-                // What fills the last block adds nothing.
-                gradient.fill_from(n_rows, R::zero());
+            for (gradient, part) in gradients.into_iter().zip(parts) {
+                gradient.gather(0, n_modes, self.output_gradient, part);
+                gradient.fill_from(n_tile_rows, R::zero());
             }
-            let extent = potential.extent(n_rows);
+            let extent = potential.extent(n_tile_rows);
             let potential = potential.blocks::<S, V>();
             columns.backward::<S, V>(simd, self.gate, potential, extent, true, &mut sums);
             let energy_gradient = &columns.energy_gradient;
-            energy_gradient.scatter(potential_gradient, 0..n_rows);
+            energy_gradient.scatter(potential_gradient, 0..n_tile_rows);
         }
         sums.finish();
     }

@@ -59,6 +59,7 @@ impl<R: Real> PotentialColumns<R> {
         let energies = crate::columns::blocks_mut::<S, R, V>(energies);
         let zero = Block::<S, R, V>::zero(simd);
         let one = Block::<S, R, V>::splat(simd, R::one());
+        let half = Block::<S, R, V>::splat(simd, R::of(0.5));
         for (block, energy) in energies.iter_mut().enumerate().take(n_blocks) {
             let mut quadratic = zero;
             for (feature, &center) in autoencoder.decoder_bias.iter().enumerate() {
@@ -73,9 +74,11 @@ impl<R: Real> PotentialColumns<R> {
                     product = one;
                 }
                 let value = at::<S, R, V>(simd, hidden, unit * stride + block);
-                let tail = value.absolute().negated().exp_of_not_positive();
+                let magnitude = value.absolute();
+                let tail = magnitude.negated().exp_of_not_positive();
                 product = product.mul_add(tail, product);
-                linear = linear + value.rectified();
+                // Half and half, which is exact; of minus infinity no number, as of none.
+                linear = linear + magnitude.mul_add(half, value * half);
             }
             // What is no number in a hidden unit is none in its linear part.
             let softplus = linear + (logarithms + product.ln_of_normal());
@@ -103,6 +106,10 @@ impl<R: Real> Autoencoder<'_, R> {
     /// # Source
     /// Thesis eq. 4.7.
     pub fn energies(&self, rows: &[R], energies: &mut [R]) {
+        R::energies(self, rows, energies);
+    }
+
+    pub(crate) fn run_energies(&self, rows: &[R], energies: &mut [R]) {
         R::dispatch(Energies {
             autoencoder: self,
             rows,
@@ -116,6 +123,22 @@ impl<R: Real> Autoencoder<'_, R> {
     /// - `rows` and `row_gradient`: `[n, L]`, `energy_gradient`: `[n]`
     /// - `parameter_gradient`: weight, encoder bias, decoder bias one after the other, added to
     pub fn backward(
+        &self,
+        rows: &[R],
+        energy_gradient: &[R],
+        row_gradient: &mut [R],
+        parameter_gradient: &mut [R],
+    ) {
+        R::energies_backward(
+            self,
+            rows,
+            energy_gradient,
+            row_gradient,
+            parameter_gradient,
+        );
+    }
+
+    pub(crate) fn run_backward(
         &self,
         rows: &[R],
         energy_gradient: &[R],
@@ -188,7 +211,8 @@ impl<R: Real> Task<R> for Gradients<'_, R> {
             let n_rows = energy_gradient.len();
             let n_blocks = n_rows.div_ceil(BLOCK);
             columns.rows.gather(0, n_features, rows, 0..n_rows);
-            // Rows that fill the last block add nothing.
+            // Rows that fill the last block add nothing: no gradient, and nothing infinite times it.
+            columns.rows.fill_from(n_rows, R::zero());
             gradient.values_mut()[n_rows..].fill(R::zero());
             gradient.values_mut()[..n_rows].copy_from_slice(energy_gradient);
             affine::<S, R, V>(
@@ -199,6 +223,7 @@ impl<R: Real> Task<R> for Gradients<'_, R> {
                 columns.hidden.blocks_mut::<S, V>(),
                 stride,
             );
+            columns.hidden.fill_from(n_rows, R::zero());
             let gradient = gradient.blocks::<S, V>();
             let hidden = columns.hidden.blocks_mut::<S, V>();
             for unit in 0..n_hidden {

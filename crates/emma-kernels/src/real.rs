@@ -3,7 +3,10 @@
 use bytemuck::Pod;
 use num_traits::Float;
 
+use crate::gate::Gate;
 use crate::level::{Level, SUMS, Task, dispatch_f32, dispatch_f64};
+use crate::potential::Autoencoder;
+use crate::scorer::{Scorer, Scores};
 
 /// A floating-point type that kernels are made for: f32 or f64.
 pub trait Real: Float + Pod + Default + Send + Sync + std::fmt::Debug + 'static {
@@ -16,6 +19,30 @@ pub trait Real: Float + Pod + Default + Send + Sync + std::fmt::Debug + 'static 
     fn of(value: f64) -> Self;
     /// Runs work on the instruction set of this machine.
     fn dispatch<T: Task<Self>>(task: T) -> T::Output;
+    /// [`Gate::forward`], compiled with this crate and not with the one that calls it: so it is fast in every
+    /// profile in which this crate is.
+    fn gate_forward(gate: &Gate<'_, Self>, potentials: &[Self], outputs: &mut [Self]);
+    /// [`Gate::backward`], likewise.
+    fn gate_backward(
+        gate: &Gate<'_, Self>,
+        potentials: &[Self],
+        outputs: &[Self],
+        output_gradient: &[Self],
+        potential_gradient: &mut [Self],
+        parameter_gradient: &mut [Self],
+    );
+    /// [`Autoencoder::energies`], likewise.
+    fn energies(autoencoder: &Autoencoder<'_, Self>, rows: &[Self], energies: &mut [Self]);
+    /// [`Autoencoder::backward`], likewise.
+    fn energies_backward(
+        autoencoder: &Autoencoder<'_, Self>,
+        rows: &[Self],
+        energy_gradient: &[Self],
+        row_gradient: &mut [Self],
+        parameter_gradient: &mut [Self],
+    );
+    /// [`Scorer::scores`], likewise.
+    fn scores(scorer: &Scorer<'_, Self>, rows: &[Self], scores: Scores<'_, Self>);
     /// The same number in every lane.
     fn splat<S: Level>(simd: S, value: Self) -> Self::Vector<S>;
     /// Sum.
@@ -92,6 +119,49 @@ const LOGARITHM: [f64; 10] = {
     }
     coefficients
 };
+
+macro_rules! kernels {
+    ($real:ty) => {
+        fn gate_forward(gate: &Gate<'_, $real>, potentials: &[$real], outputs: &mut [$real]) {
+            gate.run_forward(potentials, outputs);
+        }
+
+        fn gate_backward(
+            gate: &Gate<'_, $real>,
+            potentials: &[$real],
+            outputs: &[$real],
+            output_gradient: &[$real],
+            potential_gradient: &mut [$real],
+            parameter_gradient: &mut [$real],
+        ) {
+            gate.run_backward(
+                potentials,
+                outputs,
+                output_gradient,
+                potential_gradient,
+                parameter_gradient,
+            );
+        }
+
+        fn energies(autoencoder: &Autoencoder<'_, $real>, rows: &[$real], energies: &mut [$real]) {
+            autoencoder.run_energies(rows, energies);
+        }
+
+        fn energies_backward(
+            autoencoder: &Autoencoder<'_, $real>,
+            rows: &[$real],
+            energy_gradient: &[$real],
+            row_gradient: &mut [$real],
+            parameter_gradient: &mut [$real],
+        ) {
+            autoencoder.run_backward(rows, energy_gradient, row_gradient, parameter_gradient);
+        }
+
+        fn scores(scorer: &Scorer<'_, $real>, rows: &[$real], scores: Scores<'_, $real>) {
+            scorer.run_scores(rows, scores);
+        }
+    };
+}
 
 macro_rules! arithmetic {
     ($real:ty, $vector:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $mul_add:ident, $less:ident, $select:ident) => {
@@ -183,6 +253,8 @@ impl Real for f32 {
         overflow: 88.722_83,
     };
 
+    kernels!(f32);
+
     fn dispatch<T: Task<Self>>(task: T) -> T::Output {
         dispatch_f32(task)
     }
@@ -245,6 +317,8 @@ impl Real for f64 {
         underflow: -708.,
         overflow: 709.782_712_893_384,
     };
+
+    kernels!(f64);
 
     fn dispatch<T: Task<Self>>(task: T) -> T::Output {
         dispatch_f64(task)

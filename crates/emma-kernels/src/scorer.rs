@@ -3,7 +3,7 @@
 use crate::affine::affine;
 use crate::block::Block;
 use crate::columns::{Columns, TILE};
-use crate::gate::{Gate, GateColumns, N_OUTPUTS};
+use crate::gate::{Gate, GateColumns};
 use crate::level::{Level, Task};
 use crate::potential::{Autoencoder, PotentialColumns};
 use crate::real::Real;
@@ -50,7 +50,7 @@ pub struct Scores<'a, R> {
     pub probabilities: &'a mut [R],
     /// Potential energies `[n, modes]` of EMMA; empty if they are not wanted.
     pub potentials: &'a mut [R],
-    /// Self-energies, modal energies, log-importance and attention `[n, 4, modes]` of EMMA; empty if they
+    /// Self-energies, modal energies, log-importance and attention of EMMA, `[4, n, modes]`; empty if they
     /// are not wanted.
     pub gate: &'a mut [R],
 }
@@ -75,6 +75,10 @@ impl<R: Real> Scorer<'_, R> {
     /// # Shapes
     /// - `rows`: `[n, all features]`, the modes side by side, standardized
     pub fn scores(&self, rows: &[R], scores: Scores<'_, R>) {
+        R::scores(self, rows, scores);
+    }
+
+    pub(crate) fn run_scores(&self, rows: &[R], scores: Scores<'_, R>) {
         R::dispatch(Score {
             scorer: self,
             rows,
@@ -203,6 +207,7 @@ impl<R: Real> Task<R> for Score<'_, R> {
         let n_modes = scorer.mode_widths.len();
         let mut tile = Tile::new(scorer, TILE.min(self.scores.probabilities.len()));
         let rows = self.rows.chunks(TILE * n_features);
+        let n_all_rows = self.scores.probabilities.len();
         let probabilities = self.scores.probabilities.chunks_mut(TILE);
         for (number, (rows, probabilities)) in rows.zip(probabilities).enumerate() {
             let n_rows = probabilities.len();
@@ -218,8 +223,8 @@ impl<R: Real> Task<R> for Score<'_, R> {
                 tile.potential.scatter(potentials, 0..n_rows);
             }
             if !self.scores.gate.is_empty() {
-                let outputs = &mut self.scores.gate[first * n_modes * N_OUTPUTS..];
-                tile.gate.scatter(outputs, n_rows);
+                tile.gate
+                    .scatter(self.scores.gate, number, n_all_rows, n_rows);
             }
         }
     }

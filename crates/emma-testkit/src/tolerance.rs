@@ -20,6 +20,25 @@ pub fn assert_close(what: &str, got: &[f64], expected: &[f64], relative: f64, ab
     }
 }
 
+/// As [`assert_close`] for finite numbers; where NaN or an infinity is expected, it must come.
+///
+/// # Panics
+/// With the first element that differs, when it fails.
+#[track_caller]
+pub fn assert_alike(what: &str, got: &[f64], expected: &[f64], relative: f64, absolute: f64) {
+    assert_eq!(got.len(), expected.len(), "{what}: lengths differ");
+    for (position, (&got, &expected)) in got.iter().zip(expected).enumerate() {
+        let what = format!("{what}[{position}]");
+        if expected.is_finite() {
+            assert_close(&what, &[got], &[expected], relative, absolute);
+        } else {
+            // Bits of NaN may differ.
+            let same = got.total_cmp(&expected).is_eq() || got.is_nan() && expected.is_nan();
+            assert!(same, "{what}: got {got}, expected {expected}");
+        }
+    }
+}
+
 /// All values of a tensor of any shape on any device, in row-major order.
 ///
 /// # Errors

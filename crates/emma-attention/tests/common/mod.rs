@@ -1,12 +1,28 @@
-//! A module of random shape and values, and its batch.
+//! A module of random shape and values, and its batch; and both ways through it.
 #![allow(dead_code)] // Each test file uses what it needs.
 
 use candle_core::{DType, Device, Tensor, Var};
 use emma_attention::{
-    Coldness, CouplingExponent, CouplingLimit, Emma, EmmaConfig, PotentialEnergies, Result,
+    Coldness, CouplingExponent, CouplingLimit, Emma, EmmaConfig, EmmaOutput, PotentialEnergies,
+    Result,
 };
 use emma_energy::SeededVarMap;
+use emma_testkit::devices_with;
 use rand::Rng;
+
+pub(crate) type Forward = fn(&Emma, &[Tensor], &PotentialEnergies) -> Result<EmmaOutput>;
+
+/// What callers get (fused on the CPU in f32 and f64), and the definition: whatever one must do, the
+/// other must.
+pub(crate) const PATHS: [(&str, Forward); 2] = [
+    ("forward", Emma::forward),
+    ("forward_by_candle", Emma::forward_by_candle),
+];
+
+/// Both paths on every device that has the type.
+pub(crate) fn ways(dtype: DType) -> impl Iterator<Item = (&'static Device, Forward)> {
+    devices_with(dtype).flat_map(|device| PATHS.map(|(_, path)| (device, path)))
+}
 
 pub(crate) struct Fixture {
     pub(crate) emma: Emma,

@@ -214,17 +214,16 @@ impl Work<'_> {
     fn as_published(&self, args: &Experiment3Args) -> CommandResult<()> {
         let (settings, samples) = (self.settings, &self.table.samples);
         let finished = prepare(self.folder, settings, &[], args.fresh, Settings::upgrade)?;
-        let results = match finished {
-            Some(finished) => finished,
-            None => {
-                let steps = as_published::steps(settings)? * settings.seeds.len() as u64;
-                let found = self.each_seed(steps, |seed, progress| {
-                    as_published::run(settings, samples, seed, self.device, progress)
-                })?;
-                let results = AsPublished::new(settings.clone(), &found)?;
-                files::write_json(&self.folder.join(RESULTS_FILE), &results)?;
-                results
-            }
+        let results = if let Some(finished) = finished {
+            finished
+        } else {
+            let steps = as_published::steps(settings)? * settings.seeds.len() as u64;
+            let found = self.each_seed(steps, |seed, progress| {
+                as_published::run(settings, samples, seed, self.device, progress)
+            })?;
+            let results = AsPublished::new(settings.clone(), &found)?;
+            files::write_json(&self.folder.join(RESULTS_FILE), &results)?;
+            results
         };
         if args.show.json {
             return files::print_json(&results);

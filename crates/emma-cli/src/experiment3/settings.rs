@@ -112,7 +112,7 @@ impl Settings {
         let candidates = self.candidates()?;
         let in_grid = |coldness: f64| {
             let mut plain = candidates.iter().filter(|candidate| candidate.is_plain());
-            plain.any(|candidate| candidate.coldness.value() == coldness)
+            plain.any(|candidate| candidate.coldness.value().total_cmp(&coldness).is_eq())
         };
         let missing = COLDNESS_SWEEP.into_iter().filter(|&value| !in_grid(value));
         let without = Grid {

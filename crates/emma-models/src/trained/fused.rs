@@ -241,12 +241,12 @@ impl FusedModel {
         };
         scorer.scores(&rows, scores);
         let mut found = ChunkScores::default();
-        let gate_rows = gate.chunks_exact(n_modes * N_OUTPUTS);
-        let energies = potentials.chunks_exact(n_modes).zip(gate_rows);
-        for (row, (potential, gate)) in range.clone().zip(energies) {
-            let (self_energy, gate) = gate.split_at(n_modes);
-            let (energy, gate) = gate.split_at(n_modes);
-            let (log_importance, attention) = gate.split_at(n_modes);
+        let with_energies = range.clone().enumerate().filter(|_| has_emma);
+        for (index, row) in with_energies {
+            let own = index * n_modes..(index + 1) * n_modes;
+            let potential = &potentials[own.clone()];
+            let [self_energy, energy, log_importance, attention] =
+                [0, 1, 2, 3].map(|part| &gate[part * n_energies..][own.clone()]);
             faults::check_self_energies(row, self_energy, &metadata.modes)?;
             faults::check_modal_energies(row, energy, &metadata.modes)?;
             faults::check_importance(row, log_importance)?;

@@ -1,0 +1,65 @@
+//! Steps 2 to 4 in one go: from potential energies to attention.
+
+use candle_core::Tensor;
+
+use crate::attention::AttentionScores;
+use crate::error::Result;
+use crate::importance::{Coldness, LogImportance};
+use crate::modal_energy::ModalEnergies;
+use crate::potential::PotentialEnergies;
+use crate::self_energy::SelfEnergies;
+
+mod fused;
+mod reference;
+
+/// All that steps 2 to 4 need beside the potentials.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gate<'a> {
+    /// `[modes]`; a constant.
+    pub(crate) minimum_potential: &'a Tensor,
+    /// w_i, `[modes]`.
+    pub(crate) self_weight: &'a Tensor,
+    /// b_i, `[modes]`.
+    pub(crate) self_bias: &'a Tensor,
+    /// w_ij, `[modes, modes]`.
+    pub(crate) coupling_weight: &'a Tensor,
+    /// γ_ij as they are applied, `[modes, modes]`.
+    pub(crate) coupling_exponent: &'a Tensor,
+    /// g_a, `[1]`.
+    pub(crate) gain: &'a Tensor,
+    /// b_a, `[1]`.
+    pub(crate) attention_bias: &'a Tensor,
+    /// ρ.
+    pub(crate) coldness: Coldness,
+}
+
+/// What steps 2 to 4 come to, each `[rows, modes]`.
+#[derive(Debug)]
+pub(crate) struct Stages {
+    pub(crate) self_energies: SelfEnergies,
+    pub(crate) modal_energies: ModalEnergies,
+    pub(crate) log_importance: LogImportance,
+    pub(crate) attention: AttentionScores,
+}
+
+impl Gate<'_> {
+    /// All stages of a batch, by one fused operation where there is one, else by candle's.
+    pub(crate) fn forward(&self, potentials: &PotentialEnergies) -> Result<Stages> {
+        if self.fits(potentials) {
+            return self.forward_fused(potentials);
+        }
+        self.forward_by_candle(potentials)
+    }
+
+    /// The parameters that training moves.
+    fn parameters(&self) -> [&Tensor; 6] {
+        [
+            self.self_weight,
+            self.self_bias,
+            self.coupling_weight,
+            self.coupling_exponent,
+            self.gain,
+            self.attention_bias,
+        ]
+    }
+}
