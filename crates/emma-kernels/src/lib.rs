@@ -2,12 +2,13 @@
 //!
 //! What `emma-energy`, `emma-attention` and `emma-models` compute with candle operations, one after the
 //! other, is done here in one pass over blocks of 32 rows, with the vectors of the processor at hand
-//! ([`InstructionSet`]). Those crates do not use it yet.
+//! ([`InstructionSet`]). On the CPU those crates use it by themselves; candle's operations are their
+//! reference, and their way on other devices.
 //!
 //! - [`potential`]: energy of denoising autoencoders, with gradients.
 //! - [`gate`]: steps 2 to 4, from potential energies to attention, with gradients.
 //! - [`StageOne`], [`StageTwo`]: whole training steps, optimizer included.
-//! - [`Scorer`]: rows to probabilities.
+//! - [`Scorer`]: rows to probabilities, energies and attention.
 //!
 //! No kernel depends on candle. Values are tested here against the thesis's equations in plain f64, written
 //! row by row, gradients against central differences of them, on every instruction set of the machine.
