@@ -89,10 +89,8 @@ impl Work for Modes {
         let pairs = self.n_modes * self.n_modes;
         let (_, coupling) = self.parameter_gradient.split_at(2 * self.n_modes);
         let (weights, exponents) = coupling[..2 * pairs].split_at(pairs);
-        let magnitudes =
-            [&self.potential_gradient, weights, exponents].map(|part| -> f64 {
-                part.iter().map(|value| f64::from(value.abs())).sum()
-            });
+        let magnitudes = [&self.potential_gradient, weights, exponents]
+            .map(|part| -> f64 { part.iter().map(|value| f64::from(value.abs())).sum() });
         Ready {
             check: magnitudes.to_vec(),
             extra_bytes: extra,

@@ -70,9 +70,7 @@ impl Grid {
         } else {
             let parts = self.models.chunks_mut(n_models.div_ceil(self.n_threads));
             std::thread::scope(|scope| {
-                let threads: Vec<_> = parts
-                    .map(|models| scope.spawn(|| train(models)))
-                    .collect();
+                let threads: Vec<_> = parts.map(|models| scope.spawn(|| train(models))).collect();
                 let losses = threads.into_iter().map(|thread| thread.join());
                 losses.map(|loss| loss.unwrap_or(f64::NAN)).sum()
             })
