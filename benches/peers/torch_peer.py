@@ -7,8 +7,8 @@
   fused Adam in both); whole (torch.compile of gradient, Adam and projection as one function of flat parameters).
 - grid: 125 models batched by hand, eager, compiled or whole.
 - score: a million rows, eager or compiled, in chunks.
-- modes: modal energies of many modes with gradients: eager in chunks of rows, with a backward written by hand;
-  compiled (torch.compile of that); autograd (torch.compile of the equation).
+- modes: modal energies of many modes with gradients: dense (the equation, by autograd); eager in chunks of rows,
+  with a backward written by hand; compiled (torch.compile of that); autograd (torch.compile of the equation).
 
 Potentials of training rows are computed once, rows of an epoch gathered once.
 """
@@ -27,7 +27,7 @@ T = torch.from_numpy
 def options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--what", choices=["step", "grid", "stage_one", "score", "modes"], default="step")
-    parser.add_argument("--variant", choices=["eager", "compiled", "whole", "autograd"], default="eager")
+    parser.add_argument("--variant", choices=["eager", "compiled", "whole", "dense", "autograd"], default="eager")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--models", type=int, default=125)
     parser.add_argument("--modes", type=int, default=512)
@@ -235,7 +235,7 @@ def many_modes(o):
     # Self-energies have weight and bias 1; the diagonal is nobody's coupling.
     self_weight, self_bias = torch.ones(o.modes), torch.ones(o.modes)
     weight = weight * (1 - torch.eye(o.modes))
-    chunk = o.chunk or {"eager": 4, "compiled": 16, "autograd": 16}[o.variant]
+    chunk = o.chunk or {"eager": 4, "compiled": 16, "dense": o.rows, "autograd": 16}[o.variant]
 
     def part(log, upstream, exponent, weight):
         """Shared energies of some rows: sum over j, and gradients of log-energies, weights, exponents."""
@@ -261,8 +261,8 @@ def many_modes(o):
         of_log, of_exponent, of_weight = torch.autograd.grad(value, arguments)
         return value.detach(), of_log, of_weight, of_exponent
 
-    if o.variant == "autograd":
-        function, run = torch.compile(energy_of), part_autograd
+    if o.variant in ("dense", "autograd"):
+        function, run = energy_of if o.variant == "dense" else torch.compile(energy_of), part_autograd
     else:
         run = part if o.variant == "eager" else torch.compile(part)
 
@@ -282,7 +282,7 @@ def many_modes(o):
         of_self = (of_energy * corrected).sum(0), of_energy.sum(0)
         return of_energy * self_weight * (psi >= 0), of_weight * (1 - torch.eye(o.modes)), of_exponent, of_self, values
 
-    if o.variant != "eager":
+    if o.variant in ("compiled", "autograd"):
         work()
     memory = w.Memory()
     result = work()

@@ -6,6 +6,8 @@
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
+use emma_kernels::InstructionSet;
+
 /// What stands in the line `ready`.
 #[derive(Debug, Default)]
 pub struct Ready {
@@ -52,8 +54,9 @@ pub fn answer(ready: &Ready, units: usize, mut work: impl FnMut()) -> anyhow::Re
         .extra_bytes
         .map_or("null".to_owned(), |bytes| bytes.to_string());
     say(&format!(
-        r#"{{"ready": {{"check": {:?}, "extra_bytes": {extra}}}}}"#,
-        ready.check
+        r#"{{"ready": {{"check": {:?}, "extra_bytes": {extra}, "instruction_set": "{:?}"}}}}"#,
+        ready.check,
+        InstructionSet::current()
     ))?;
     for line in std::io::stdin().lock().lines() {
         line?;

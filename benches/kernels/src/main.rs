@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! kernels --what step|grid|stage_one|score|modes [--threads N] [--models N] [--modes M] [--rows N]
-//! kernels --what … --repeat N       works N times after the preparations, and says nothing
+//! kernels --what … --repeat N       works N times after the preparations, and names the instruction set
 //! ```
 
 mod gate;
@@ -10,6 +10,7 @@ mod scoring;
 mod training;
 
 use emma_bench::contestant::{Options, Ready, answer};
+use emma_kernels::InstructionSet;
 
 /// A work that was prepared.
 trait Work {
@@ -48,6 +49,7 @@ fn main() -> anyhow::Result<()> {
         for _ in 0..options.number("--repeat", 0)? {
             work.run_part();
         }
+        println!("{:?}", InstructionSet::current());
         return Ok(());
     }
     let ready = work.prepare();
