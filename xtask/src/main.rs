@@ -141,3 +141,21 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    /// It makes every build wait for the linker.
+    #[test]
+    fn link_time_optimization_is_in_the_shipping_profile_only() {
+        let mut section = "";
+        let mut found = Vec::new();
+        for line in include_str!("../../Cargo.toml").lines() {
+            if line.starts_with('[') {
+                section = line;
+            } else if line.starts_with("lto") {
+                found.push((section, line));
+            }
+        }
+        assert_eq!(found, [("[profile.shipping]", "lto = \"thin\"")]);
+    }
+}

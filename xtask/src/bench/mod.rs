@@ -181,7 +181,11 @@ pub(crate) fn run(arguments: &[OsString]) -> anyhow::Result<()> {
     let load = machine::load();
     let n_cores = machine::n_cores();
     let mut races = Vec::new();
-    for work in work::all(n_cores) {
+    for mut work in work::all(n_cores) {
+        if !options.peers {
+            work.contestants.truncate(1);
+            work.targets.clear();
+        }
         if options.wants(work.name) {
             let command = |work: &Work, contestant: &Contestant| programs.command(work, contestant);
             let progress = |line: &str| eprintln!("{line}");
@@ -189,7 +193,9 @@ pub(crate) fn run(arguments: &[OsString]) -> anyhow::Result<()> {
         }
     }
     let mut text = heading(&options, &programs, &races, load.as_deref());
-    let _ = writeln!(text, "### Wanted\n\n{}", table::targets(&races));
+    if options.peers {
+        let _ = writeln!(text, "### Wanted\n\n{}", table::targets(&races));
+    }
     text.push_str("### All contestants\n\n");
     for race in &races {
         let _ = writeln!(text, "{}", table::contestants(race));
@@ -256,7 +262,7 @@ fn growth(programs: &Programs, n_rounds: usize, n_cores: usize) -> String {
             scaling::over_rows(&kernels, n_rounds),
         ),
         (
-            "Over threads\n\nTimes as fast as one thread",
+            "Over threads\n\nTimes as fast as one thread; 1.7 are wanted of two",
             scaling::over_threads(&kernels, n_rounds, n_cores),
         ),
     ] {

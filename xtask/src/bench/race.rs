@@ -48,8 +48,10 @@ impl Race {
                 .map(|(process, ready)| (process, Vec::new(), ready));
             // Without ours there is nothing to agree with.
             let ours = runners.first().and_then(|ours| ours.as_ref().ok());
-            let agrees =
-                |ready: &Ready| ours.map_or(Ok(()), |(_, _, ours)| ready.agrees_with(ours));
+            let agrees = |ready: &Ready| match ours {
+                Some((_, _, ours)) if contestant.agrees => ready.agrees_with(ours),
+                _ => Ok(()),
+            };
             let started = started.and_then(|runner| agrees(&runner.2).map(|()| runner));
             if let Err(reason) = &started {
                 progress(&format!("{}: did not run: {reason}", contestant.name));
@@ -129,6 +131,7 @@ pub(crate) mod tests {
             name,
             program: Program::Torch,
             options: String::new(),
+            agrees: true,
         });
         let work = Work {
             name: "work",
@@ -142,6 +145,7 @@ pub(crate) mod tests {
                 at_least: Some(2.),
                 aim: 4.,
             }],
+            memory_limit: None,
         };
         let outcomes = outcomes.into_iter().map(|(name, result)| Outcome {
             name,

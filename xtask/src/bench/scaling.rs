@@ -109,7 +109,10 @@ pub(crate) fn over_threads(
     let threads: Vec<usize> = (1..=n_cores.min(4)).collect();
     let works = [("grid of 125 models", "grid"), ("scoring", "score")];
     let mut header = vec!["work".to_owned()];
-    header.extend(threads.iter().map(|n| format!("{n} threads")));
+    header.extend(threads.iter().map(|n| match n {
+        1 => "1 thread".to_owned(),
+        n => format!("{n} threads"),
+    }));
     let mut rows = vec![header];
     for (title, what) in works {
         let options = threads

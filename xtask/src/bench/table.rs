@@ -110,8 +110,29 @@ pub(crate) fn targets(races: &[Race]) -> String {
         for target in &race.work.targets {
             rows.push(of_target(race, target));
         }
+        rows.extend(race.work.memory_limit.map(|limit| of_memory(race, limit)));
     }
     table(&rows)
+}
+
+fn of_memory(race: &Race, limit: u64) -> Vec<String> {
+    let ours = race.outcomes.first();
+    let ready = ours.and_then(|ours| ours.result.as_ref().ok());
+    let bytes = ready.and_then(|(_, ready)| ready.extra_bytes);
+    let verdict = match bytes {
+        Some(bytes) if bytes < limit => "met",
+        Some(_) => "**missed**",
+        None => "not measured",
+    };
+    vec![
+        race.work.title.to_owned(),
+        "extra memory".to_owned(),
+        bytes.map_or(String::new(), megabytes),
+        String::new(),
+        format!("under {}", megabytes(limit)),
+        String::new(),
+        verdict.to_owned(),
+    ]
 }
 
 fn of_target(race: &Race, target: &Target) -> Vec<String> {
@@ -170,6 +191,25 @@ mod tests {
 | some work | the peer at its best (peer) | 5.00x | 4.00x to 6.00x | 2.00x | 4.00x | aim met |
 "
         );
+    }
+
+    #[test]
+    fn memory_is_held_against_its_limit() {
+        for (bytes, verdict) in [
+            (Some(19_999_999), "| met |"),
+            (Some(20_000_000), "| **missed** |"),
+            (None, "| not measured |"),
+        ] {
+            let mut race = race(vec![("ours", Ok(vec![1.]))]);
+            race.work.targets.clear();
+            race.work.memory_limit = Some(20_000_000);
+            if let Ok((_, ready)) = &mut race.outcomes[0].result {
+                ready.extra_bytes = bytes;
+            }
+            let text = targets(&[race]);
+            assert!(text.contains("under 20.0 MB"), "{text}");
+            assert!(text.trim_end().ends_with(verdict), "{text}");
+        }
     }
 
     #[test]

@@ -19,6 +19,17 @@ pub(crate) struct Contestant {
     pub(crate) name: &'static str,
     pub(crate) program: Program,
     pub(crate) options: String,
+    /// Whether it states the same numbers as ours: one model stands for a grid's in time only.
+    pub(crate) agrees: bool,
+}
+
+impl Contestant {
+    fn standing_for_a_grid(self) -> Self {
+        Self {
+            agrees: false,
+            ..self
+        }
+    }
 }
 
 /// A ratio that is wanted: ours against the fastest of some contestants.
@@ -41,6 +52,8 @@ pub(crate) struct Work {
     pub(crate) n_threads: usize,
     pub(crate) contestants: Vec<Contestant>,
     pub(crate) targets: Vec<Target>,
+    /// Most bytes that ours may take beyond its inputs.
+    pub(crate) memory_limit: Option<u64>,
 }
 
 fn contestant(name: &'static str, program: Program, options: &str) -> Contestant {
@@ -48,6 +61,7 @@ fn contestant(name: &'static str, program: Program, options: &str) -> Contestant
         name,
         program,
         options: options.to_owned(),
+        agrees: true,
     }
 }
 
@@ -98,6 +112,7 @@ fn one_model() -> Work {
             contestant(JAX, Program::Jax, "--what step"),
         ],
         targets: vec![target("JAX jit + scan", &[JAX], 3.5, 7.)],
+        memory_limit: None,
     }
 }
 
@@ -109,9 +124,10 @@ fn grid() -> Work {
         n_threads: 1,
         contestants: vec![
             contestant("EMMA's kernels", Program::Kernels, "--what grid"),
-            contestant(EAGER, Program::Torch, "--what step"),
-            contestant(COMPILED, Program::Torch, "--what step --variant compiled"),
-            contestant(WHOLE, Program::Torch, "--what step --variant whole"),
+            contestant(EAGER, Program::Torch, "--what step").standing_for_a_grid(),
+            contestant(COMPILED, Program::Torch, "--what step --variant compiled")
+                .standing_for_a_grid(),
+            contestant(WHOLE, Program::Torch, "--what step --variant whole").standing_for_a_grid(),
             contestant(BATCHED, Program::Torch, "--what grid"),
             contestant(
                 BATCHED_COMPILED,
@@ -144,6 +160,7 @@ fn grid() -> Work {
             ),
             target("JAX jit + scan + vmap", &[VMAP], 2., 4.),
         ],
+        memory_limit: None,
     }
 }
 
@@ -158,7 +175,7 @@ fn grid_of_two_threads() -> Work {
         n_threads: 2,
         contestants: vec![
             contestant("EMMA's kernels", Program::Kernels, &threads("--what grid")),
-            contestant(EAGER, Program::Torch, &threads("--what step")),
+            contestant(EAGER, Program::Torch, &threads("--what step")).standing_for_a_grid(),
             contestant(
                 BATCHED_WHOLE,
                 Program::Torch,
@@ -190,6 +207,7 @@ fn grid_of_two_threads() -> Work {
                 4.,
             ),
         ],
+        memory_limit: None,
     }
 }
 
@@ -211,6 +229,7 @@ fn stage_one() -> Work {
             contestant(JAX, Program::Jax, "--what stage_one"),
         ],
         targets: vec![target("PyTorch eager", &[EAGER], 80., 130.)],
+        memory_limit: None,
     }
 }
 
@@ -229,6 +248,7 @@ fn network() -> Work {
             contestant(EAGER, Program::Torch, "--what step"),
         ],
         targets: vec![target("PyTorch eager", &[EAGER], 6., 8.)],
+        memory_limit: None,
     }
 }
 
@@ -250,6 +270,7 @@ fn scoring() -> Work {
             target("PyTorch eager", &[EAGER], 10., 15.),
             target("JAX jit, best chunk", &[JAX], 4.5, 6.),
         ],
+        memory_limit: None,
     }
 }
 
@@ -281,6 +302,7 @@ fn many_modes() -> Work {
                 28.,
             ),
         ],
+        memory_limit: Some(20_000_000),
     }
 }
 
