@@ -214,7 +214,7 @@ def scoring(o):
     minimum = potentials(rows).min(0).values
     rows = rows.repeat(-(-w.SCORED // w.ROWS), 1)[: w.SCORED].contiguous()
     p = {name: torch.tensor(value) for name, value in w.parameters().items()}
-    chunk = o.chunk or (65536 if o.variant == "eager" else 4000)
+    chunk = o.chunk or 65536
 
     def score(x):
         attention = gate(p, w.ONE[0], potentials(x), minimum)[1]
@@ -235,7 +235,7 @@ def many_modes(o):
     # Self-energies have weight and bias 1; the diagonal is nobody's coupling.
     self_weight, self_bias = torch.ones(o.modes), torch.ones(o.modes)
     weight = weight * (1 - torch.eye(o.modes))
-    chunk = o.chunk or {"eager": 4, "compiled": 16, "dense": o.rows, "autograd": 16}[o.variant]
+    chunk = o.chunk or {"eager": 2, "compiled": 16, "dense": o.rows, "autograd": 16}[o.variant]
 
     def part(log, upstream, exponent, weight):
         """Shared energies of some rows: sum over j, and gradients of log-energies, weights, exponents."""

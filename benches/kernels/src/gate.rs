@@ -7,7 +7,7 @@ use emma_kernels::gate::{Gate, N_OUTPUTS, n_parameters};
 
 use crate::Work;
 
-pub(crate) struct Modes {
+pub(crate) struct ManyModes {
     n_modes: usize,
     parameters: Vec<f32>,
     minimum: Vec<f32>,
@@ -20,7 +20,7 @@ pub(crate) struct Modes {
     parameter_gradient: Vec<f32>,
 }
 
-impl Modes {
+impl ManyModes {
     pub(crate) fn new(n_modes: usize, n_rows: usize) -> Self {
         let n_pairs = n_modes * n_modes;
         let mut parameters = vec![1.; 2 * n_modes];
@@ -43,7 +43,7 @@ impl Modes {
     }
 }
 
-impl Work for Modes {
+impl Work for ManyModes {
     fn units(&self) -> usize {
         1
     }

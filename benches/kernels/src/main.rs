@@ -41,7 +41,10 @@ fn main() -> anyhow::Result<()> {
         "score" => Box::new(scoring::Scoring::new(n_threads)),
         "modes" => {
             let n_modes = options.number("--modes", 512)?;
-            Box::new(gate::Modes::new(n_modes, options.number("--rows", 256)?))
+            Box::new(gate::ManyModes::new(
+                n_modes,
+                options.number("--rows", 256)?,
+            ))
         }
         _ => anyhow::bail!("--what expects step, grid, stage_one, score or modes, got {what}"),
     };

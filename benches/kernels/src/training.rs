@@ -1,5 +1,7 @@
 //! Epochs of stage two, of one model or of a grid, and of stage one.
 
+use std::thread::ScopedJoinHandle;
+
 use emma_bench::contestant::Ready;
 use emma_bench::workload::{
     BATCH_SIZE, Data, GATE, LEARNING_RATE, MINIMUM_SELF_WEIGHT, N_FEATURES, N_HIDDEN, N_MODES,
@@ -71,7 +73,7 @@ impl Grid {
             let parts = self.models.chunks_mut(n_models.div_ceil(self.n_threads));
             std::thread::scope(|scope| {
                 let threads: Vec<_> = parts.map(|models| scope.spawn(|| train(models))).collect();
-                let losses = threads.into_iter().map(|thread| thread.join());
+                let losses = threads.into_iter().map(ScopedJoinHandle::join);
                 losses.map(|loss| loss.unwrap_or(f64::NAN)).sum()
             })
         };

@@ -14,6 +14,17 @@ pub(crate) struct Outcome {
     pub(crate) result: Result<(Vec<f64>, Ready), String>,
 }
 
+impl Outcome {
+    /// Microseconds.
+    pub(crate) fn time(&self) -> Option<Spread> {
+        let (samples, _) = self.result.as_ref().ok()?;
+        Spread::of(samples.iter().copied())
+    }
+}
+
+/// A contestant on the way: its process, what it took so far, what it said at the start.
+type Runner = Result<(Process, Vec<f64>, Ready), String>;
+
 /// What all contestants of a work did; ours comes first.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Race {
@@ -40,7 +51,7 @@ impl Race {
         mut command: impl FnMut(&Work, &Contestant) -> Result<Command, String>,
         mut progress: impl FnMut(&str),
     ) -> Self {
-        let mut runners: Vec<Result<(Process, Vec<f64>, Ready), String>> = Vec::new();
+        let mut runners: Vec<Runner> = Vec::new();
         for contestant in &work.contestants {
             progress(&format!("{}: {}", work.name, contestant.name));
             let started = command(&work, contestant)
@@ -85,12 +96,6 @@ impl Race {
             outcomes: outcomes.collect(),
             work,
         }
-    }
-
-    /// Microseconds.
-    pub(crate) fn time(&self, outcome: &Outcome) -> Option<Spread> {
-        let (samples, _) = outcome.result.as_ref().ok()?;
-        Spread::of(samples.iter().copied())
     }
 
     /// How many times ours takes what this one takes.
@@ -222,7 +227,8 @@ pub(crate) mod tests {
         };
         let race = Race::run(work, 2, command, |_| ());
         let reason = |number: usize| race.outcomes[number].result.as_ref().expect_err("failed");
-        assert_eq!(race.ratio(&race.outcomes[1]).expect("it ran").median, 5.);
+        let ratio = race.ratio(&race.outcomes[1]).expect("it ran").median;
+        assert!((ratio - 5.).abs() < 1e-12, "{ratio}");
         assert!(reason(2).ends_with("broken"), "{}", reason(2));
         assert!(reason(3).contains("other work"), "{}", reason(3));
     }

@@ -39,19 +39,19 @@ impl Spread {
 mod tests {
     use super::*;
 
-    fn spread(lowest: f64, median: f64, highest: f64) -> Option<Spread> {
-        Some(Spread {
+    fn spread(lowest: f64, median: f64, highest: f64) -> Spread {
+        Spread {
             lowest,
             median,
             highest,
-        })
+        }
     }
 
     #[test]
     fn the_median_is_the_middle_or_between_the_two_in_the_middle() {
-        assert_eq!(Spread::of([3., 1., 2.]), spread(1., 2., 3.));
-        assert_eq!(Spread::of([4., 1., 2., 3.]), spread(1., 2.5, 4.));
-        assert_eq!(Spread::of([7.]), spread(7., 7., 7.));
+        assert_eq!(Spread::of([3., 1., 2.]), Some(spread(1., 2., 3.)));
+        assert_eq!(Spread::of([4., 1., 2., 3.]), Some(spread(1., 2.5, 4.)));
+        assert_eq!(Spread::of([7.]), Some(spread(7., 7., 7.)));
     }
 
     #[test]
@@ -65,7 +65,7 @@ mod tests {
     fn ratios_are_taken_within_a_round() {
         assert_eq!(
             Spread::of_ratios(&[10., 20., 10.], &[2., 4., 1.]),
-            spread(5., 5., 10.)
+            Some(spread(5., 5., 10.))
         );
     }
 }

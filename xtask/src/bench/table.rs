@@ -70,7 +70,7 @@ pub(crate) fn contestants(race: &Race) -> String {
     let mut rows = vec![header];
     for (number, outcome) in race.outcomes.iter().enumerate() {
         let mut row = vec![outcome.name.to_owned()];
-        match (&outcome.result, race.time(outcome)) {
+        match (&outcome.result, outcome.time()) {
             (Ok((_, ready)), Some(taken)) => {
                 row.push(time(taken.median));
                 row.push(spread(taken, time));
