@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::{cargo, docs, package};
+use crate::{cargo, docs, instructions, package};
 
 fn run_step(name: &str, command: &mut Command) -> anyhow::Result<()> {
     println!("== {name}");
@@ -32,7 +32,12 @@ pub(crate) fn run() -> anyhow::Result<()> {
     } else {
         println!("== deny: SKIPPED, cargo-deny is not installed");
     }
-    run_step("tests", cargo().args(["test", "--locked", "--workspace"]))
+    run_step("tests", cargo().args(["test", "--locked", "--workspace"]))?;
+    println!("== instructions");
+    let start = Instant::now();
+    instructions::run(&[])?;
+    println!("== instructions: {:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
 }
 
 fn installed(subcommand: &str) -> bool {

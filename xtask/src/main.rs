@@ -3,10 +3,13 @@
 //! Links none of the workspace's crates, so that it starts in seconds: it runs `cargo`, and the
 //! `emma` program where an experiment is asked for.
 
+mod bench;
 mod ci;
 mod experiment;
+mod instructions;
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
@@ -21,7 +24,11 @@ usage: cargo xtask <command> [options]
                          options are emma's own: cargo xtask merge --help
   ci                     all checks, cheapest first: format, clippy, docs, tests
   soak                   the long tests: runs of experiment3 killed a hundred times
-  bench [options]        the benchmarks of all crates; options are cargo bench's
+  bench [options]        ours beside PyTorch and JAX, in one run: tables of ratios, and
+                         docs/benchmarks.md; options: cargo xtask bench --help
+  criterion [options]    the benchmarks of all crates; options are cargo bench's
+  instructions           counts instructions of the kernels under valgrind, and compares;
+                         --update writes benches/instructions.json
   docs                   the API documentation of all crates
   package                packs every crate as for crates.io and builds it from the package
 ";
@@ -37,7 +44,9 @@ fn main() -> ExitCode {
         Some("merge") => experiment::run(&["experiment3", "merge"], &rest),
         Some("ci") => no_options("ci", &rest).and_then(|()| succeed(ci::run())),
         Some("soak") => no_options("soak", &rest).and_then(|()| succeed(soak())),
-        Some("bench") => succeed(run(cargo().args(["bench", "--workspace"]).args(&rest))),
+        Some("bench") => succeed(bench::run(&rest)),
+        Some("criterion") => succeed(run(cargo().args(["bench", "--workspace"]).args(&rest))),
+        Some("instructions") => succeed(instructions::run(&rest)),
         Some("docs") => no_options("docs", &rest).and_then(|()| succeed(run(&mut docs()))),
         Some("package") => no_options("package", &rest).and_then(|()| succeed(package_and_build())),
         Some("help" | "--help" | "-h") => {
@@ -82,6 +91,21 @@ fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// Where cargo builds: this program lies in a profile's folder there.
+fn target_folder() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let folder = program.ancestors().nth(2);
+    Ok(folder.context("the program lies in no folder")?.to_owned())
+}
+
+/// Builds what is measured, into that folder.
+fn release_build(target: &Path) -> Command {
+    let mut command = cargo();
+    command.args(["build", "--locked", "--release", "--target-dir"]);
+    command.arg(target);
+    command
+}
+
 fn docs() -> Command {
     let mut command = cargo();
     command.args(["doc", "--locked", "--workspace", "--no-deps"]);
@@ -102,7 +126,9 @@ fn package_and_build() -> anyhow::Result<()> {
 fn package() -> Command {
     let mut command = cargo();
     command.args(["package", "--locked", "--workspace", "--allow-dirty"]);
-    command.args(["--exclude", "xtask", "--exclude", "emma-testkit"]);
+    for unpublished in ["xtask", "emma-testkit", "emma-bench", "emma-bench-network"] {
+        command.args(["--exclude", unpublished]);
+    }
     command
 }
 
@@ -114,4 +140,22 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
         bail!("{status} from {command:?}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    /// It makes every build wait for the linker.
+    #[test]
+    fn link_time_optimization_is_in_the_shipping_profile_only() {
+        let mut section = "";
+        let mut found = Vec::new();
+        for line in include_str!("../../Cargo.toml").lines() {
+            if line.starts_with('[') {
+                section = line;
+            } else if line.starts_with("lto") {
+                found.push((section, line));
+            }
+        }
+        assert_eq!(found, [("[profile.shipping]", "lto = \"thin\"")]);
+    }
 }

@@ -19,24 +19,23 @@ pub(crate) fn weigh<S: Level, R: Real, const V: usize>(
     weighted: &mut [Lanes<S, R, V>],
     n_blocks: usize,
 ) {
-    for_each_feature(mode_widths, |feature, mode| {
+    for (feature, mode) in features(mode_widths) {
         for block in 0..n_blocks {
             let index = feature * n_blocks + block;
             let attention = at::<S, R, V>(simd, attention, mode * n_blocks + block);
             weighted[index] = (at::<S, R, V>(simd, inputs, index) * attention).lanes;
         }
-    });
+    }
 }
 
+/// Every feature with its mode.
+///
+/// An iterator, since vector instructions within a closure would be calls where it is not inlined.
 #[inline(always)]
-fn for_each_feature(mode_widths: &[usize], mut visit: impl FnMut(usize, usize)) {
-    let mut first = 0;
-    for (mode, &width) in mode_widths.iter().enumerate() {
-        for feature in first..first + width {
-            visit(feature, mode);
-        }
-        first += width;
-    }
+fn features(mode_widths: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+    let widths = mode_widths.iter().enumerate();
+    let modes = widths.flat_map(|(mode, &width)| std::iter::repeat_n(mode, width));
+    modes.enumerate()
 }
 
 /// Gradient of each mode's attention: that of the weighted features times the features.
@@ -50,7 +49,7 @@ pub(crate) fn attention_gradient<S: Level, R: Real, const V: usize>(
     n_blocks: usize,
 ) {
     gradient.fill(Block::<S, R, V>::zero(simd).lanes);
-    for_each_feature(mode_widths, |feature, mode| {
+    for (feature, mode) in features(mode_widths) {
         for block in 0..n_blocks {
             let index = feature * n_blocks + block;
             let sum = &mut gradient[mode * n_blocks + block];
@@ -61,5 +60,5 @@ pub(crate) fn attention_gradient<S: Level, R: Real, const V: usize>(
                 )
                 .lanes;
         }
-    });
+    }
 }
