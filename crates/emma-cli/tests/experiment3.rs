@@ -879,6 +879,15 @@ fn each_fault_of_the_published_program_has_its_row() {
             assert_eq!(difference, expected);
         }
     }
+    for (index, gain) in results["gains"].as_array().unwrap().iter().enumerate() {
+        for condition in 0..3 {
+            let found: Vec<f64> =
+                serde_json::from_value(gain["f1"][condition]["per_seed"].clone()).unwrap();
+            let [without, with] = [1, 2].map(|model| f1(&programs[3 * index + model], condition));
+            let expected: Vec<f64> = with.iter().zip(&without).map(|(a, b)| a - b).collect();
+            assert_eq!(found, expected);
+        }
+    }
     // Finished results are shown again, and are not those of the experiment itself.
     assert_eq!(place.succeed(&command), output);
     let error = place.fail(2, &format!("{SMALL} --out out"));

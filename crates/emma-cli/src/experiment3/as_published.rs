@@ -77,6 +77,16 @@ pub(crate) struct AsPublished {
     /// Uncorrupted, then each mode noisy.
     conditions: Vec<String>,
     programs: Vec<ProgramResults>,
+    /// What each program says that EMMA gains over `without`.
+    gains: Vec<Gain>,
+}
+
+/// F1 of `with` less that of `without` by one program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Gain {
+    program: String,
+    /// Paired by seed, by condition.
+    f1: Vec<OverSeeds>,
 }
 
 /// One program's.
@@ -445,16 +455,23 @@ impl AsPublished {
     /// Puts the seeds together.
     pub(crate) fn new(settings: Settings, seeds: &[SeedScores]) -> CommandResult<Self> {
         let conditions = conditions(&settings)?;
-        let mut programs = Vec::new();
+        let figures = |of_seed: &dyn Fn(&SeedScores, usize) -> f64| -> Vec<OverSeeds> {
+            let of_condition = |condition| {
+                let of_seeds = seeds.iter().map(|seed| of_seed(seed, condition));
+                OverSeeds::of(of_seeds.collect())
+            };
+            (0..conditions.len()).map(of_condition).collect()
+        };
+        let (mut programs, mut gains) = (Vec::new(), Vec::new());
         for (number, (program, _)) in PROGRAMS.iter().enumerate() {
+            let [_, without, with] = [0, 1, 2];
+            gains.push(Gain {
+                program: (*program).into(),
+                f1: figures(&|seed, condition| {
+                    seed[number][with][condition] - seed[number][without][condition]
+                }),
+            });
             for (index, model) in MODELS.iter().enumerate() {
-                let figures = |of_seed: &dyn Fn(&SeedScores, usize) -> f64| -> Vec<OverSeeds> {
-                    let of_condition = |condition| {
-                        let of_seeds = seeds.iter().map(|seed| of_seed(seed, condition));
-                        OverSeeds::of(of_seeds.collect())
-                    };
-                    (0..conditions.len()).map(of_condition).collect()
-                };
                 programs.push(ProgramResults {
                     program: (*program).into(),
                     model: (*model).into(),
@@ -468,6 +485,7 @@ impl AsPublished {
         Ok(Self {
             conditions: conditions.into_iter().map(|(title, _)| title).collect(),
             programs,
+            gains,
             settings,
         })
     }
@@ -501,6 +519,18 @@ impl AsPublished {
             if !first {
                 row.extend(found.difference.iter().map(signed));
             }
+            rows.push(row);
+        }
+        align(&mut text, &rows);
+        text.push_str(
+            "\nWhat each program says that EMMA gains, F1 of with less that of without:\n\n",
+        );
+        let mut header = vec!["fault".to_owned()];
+        header.extend(self.conditions.iter().cloned());
+        let mut rows = vec![header];
+        for gain in &self.gains {
+            let mut row = vec![gain.program.clone()];
+            row.extend(gain.f1.iter().map(signed));
             rows.push(row);
         }
         align(&mut text, &rows);
