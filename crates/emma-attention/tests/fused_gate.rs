@@ -336,6 +336,19 @@ fn infinities_and_no_numbers_come_out_as_in_the_definition() {
     }
 }
 
+/// Couplings of one sign and of none, so that no difference of infinities hides another.
+#[test]
+fn an_infinite_potential_comes_out_as_in_the_definition() {
+    for sign in [1., 0., -1.] {
+        let mut case = Case::random(3, 2, 9, DType::F64);
+        case.parameters[2] = (case.parameters[2].abs().unwrap() * sign).unwrap();
+        let mut numbers = values(&case.potentials).unwrap();
+        numbers[4] = f64::INFINITY;
+        case.potentials = Tensor::from_vec(numbers, (2, 3), &CPU).unwrap();
+        assert_same_answer(&format!("sign {sign}"), &case);
+    }
+}
+
 /// Neither counts as masked: the gradient goes on, as it does in the definition.
 #[test]
 fn attention_of_exactly_zero_and_of_no_number_have_a_gradient() {
