@@ -11,6 +11,7 @@ import json
 import sys
 
 MODELS = ["ip_only", "dm_only", "base", "without", "alternative", "with"]
+MEAN = "mean_over_conditions"
 
 
 def short(value, signed=False):
@@ -46,7 +47,11 @@ def conditions(results):
         row([f"`{condition}`", known, *scores, difference])
     means = [with_interval(model["mean_over_conditions"]["f1"]) for model in models.values()]
     difference = with_interval(pair["mean_over_conditions"]["f1"], signed=True)
-    row(["**mean**", "", *means, difference])
+    known = with_interval(oracle[MEAN]) if MEAN in oracle else ""
+    row(["**mean**", known, *means, difference])
+    if known:
+        shares = [with_interval(model["of_oracle"][MEAN]) for model in models.values()]
+        row(["**of oracle**", "1", *shares, ""])
 
 
 def grid(results):
