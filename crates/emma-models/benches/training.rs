@@ -51,6 +51,27 @@ fn coupled(variables: &SeededVarMap, by_candle: bool) -> Result<Coupled<Mlp>> {
     Coupled::new(estimators, emma, Regularizers::default(), network)
 }
 
+/// The same model, telling no form: fused operations within candle's graph, as any other network has them.
+struct InGraph(Coupled<Mlp>);
+
+impl MultiModalModel for InGraph {
+    fn forward(
+        &self,
+        modes: &[Tensor],
+        potentials: Option<&PotentialEnergies>,
+    ) -> Result<ModelOutput> {
+        self.0.forward(modes, potentials)
+    }
+
+    fn penalty(&self, output: &ModelOutput, sign: Option<&Tensor>) -> Result<Option<Tensor>> {
+        self.0.penalty(output, sign)
+    }
+
+    fn project(&self) -> Result<()> {
+        self.0.project()
+    }
+}
+
 /// The same model, its potentials and steps 2 to 4 by candle's operations.
 struct ByCandle(Coupled<Mlp>);
 
@@ -115,6 +136,12 @@ fn steps(criterion: &mut Criterion) {
     let potentials = with.potentials(rows.modes()).expect("valid shapes");
     let rows = rows.with_potentials(potentials).expect("as many rows");
     group.bench_function("with", |bencher| {
+        let mut rng = emma_testkit::rng(3);
+        bencher.iter(|| train_without_validation(&with, &variables, &rows, &config, &mut rng));
+    });
+    let variables = SeededVarMap::new(emma_testkit::rng(1));
+    let with = InGraph(coupled(&variables, false).expect("valid sizes"));
+    group.bench_function("with, in candle's graph", |bencher| {
         let mut rng = emma_testkit::rng(3);
         bencher.iter(|| train_without_validation(&with, &variables, &rows, &config, &mut rng));
     });
