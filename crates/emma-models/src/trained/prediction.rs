@@ -1,6 +1,6 @@
 //! What a trained model says about rows.
 
-/// What a [`TrainedModel`] says about rows.
+/// What a [`TrainedModel`](crate::TrainedModel) says about rows.
 #[derive(Debug, Clone)]
 pub struct Prediction {
     /// Probability of label 1, one a row.
