@@ -19,6 +19,7 @@ mod progress;
 mod simulated;
 mod tables;
 mod text;
+mod threads;
 mod usage;
 
 use std::process::ExitCode;

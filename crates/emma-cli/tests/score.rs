@@ -156,6 +156,19 @@ fn rows_score_the_same_in_any_chunk_and_in_any_file() {
 }
 
 #[test]
+fn rows_score_the_same_at_any_number_of_threads() {
+    let model = Model::random(&[4, 4], true, 5);
+    let place = Place::new();
+    place.write("model.safetensors", model.file());
+    // Several chunks of one thread, in more than one of the reader's.
+    place.write("rows.csv", headerless(&random_rows(6000, 8, 5)));
+    let score = "score --model model.safetensors --data rows.csv --explain --threads";
+    let one = place.succeed(&format!("{score} 1"));
+    assert_eq!(one.lines().count(), 6001);
+    assert_eq!(one, place.succeed(&format!("{score} 5")));
+}
+
+#[test]
 fn a_written_file_equals_standard_output() {
     let model = Model::random(&[3, 3], true, 6);
     let place = Place::new();

@@ -7,7 +7,6 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::args::{Experiment1Args, GlobalArgs};
 use crate::experiment::folder::{RESULTS_FILE, prepare};
-use crate::experiment::threads::pool;
 use crate::experiment1::figures::figures;
 use crate::experiment1::report::report;
 use crate::experiment1::results::Results;
@@ -16,6 +15,7 @@ use crate::experiment1::settings::Settings;
 use crate::experiment1::table::table;
 use crate::failure::CommandResult;
 use crate::progress::Progress;
+use crate::threads::pool;
 use crate::{files, folders};
 
 /// What a run leaves beside its settings and results.

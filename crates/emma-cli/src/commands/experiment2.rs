@@ -7,13 +7,13 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use crate::args::{Experiment2Args, GlobalArgs};
 use crate::experiment::data::{headline, read_data};
 use crate::experiment::folder::{RESULTS_FILE, prepare};
-use crate::experiment::threads::pool;
 use crate::experiment2::results::Results;
 use crate::experiment2::settings::Settings;
 use crate::experiment2::{figures, report, run, table};
 use crate::experiment3::data::SeedData;
 use crate::failure::{CommandResult, Failure};
 use crate::progress::Progress;
+use crate::threads::pool;
 use crate::{files, folders};
 
 /// Fewer leave too few for training to have five neighbors.

@@ -12,7 +12,6 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use crate::args::{Experiment3Args, Experiment3Command, GlobalArgs, ShowArgs, seeds};
 use crate::experiment::data::{headline, read_data};
 use crate::experiment::folder::{RESULTS_FILE, prepare, read_json};
-use crate::experiment::threads::pool;
 use crate::experiment3::as_published::{self, AsPublished};
 use crate::experiment3::close_look::{self, CLOSE_LOOK_FILE, CloseLook};
 use crate::experiment3::data::SeedData;
@@ -25,6 +24,7 @@ use crate::experiment3::shard::Shard;
 use crate::experiment3::{page, report, seed};
 use crate::failure::{CommandResult, Failure};
 use crate::progress::Progress;
+use crate::threads::pool;
 use crate::{files, folders};
 
 use super::merge;

@@ -6,10 +6,12 @@ use std::io::{self, BufWriter, Write};
 use candle_core::{Device, Tensor};
 use emma_data::{Chunk, LabelColumn, MissingValues, TableReader};
 use emma_models::{Checkpoint, ModelMetadata, Prediction, TrainedModel};
+use rayon::ThreadPool;
 
 use crate::args::{GlobalArgs, ScoreArgs};
 use crate::failure::{CommandResult, Failure};
 use crate::files::{self, AtomicFile, output_failure};
+use crate::threads::pool;
 
 /// Rows scored at once.
 const ROWS_PER_CHUNK: usize = 4096;
@@ -58,14 +60,16 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
             error => error.into(),
         })?
     };
+    let pool = pool(global, &device)?;
     match &args.out {
         Some(target) => {
             let mut file = AtomicFile::create(target)?;
-            score(&model, reader, explain, &mut file)?;
+            score(&model, &pool, reader, explain, &mut file)?;
             Ok(file.finish()?)
         }
         None => score(
             &model,
+            &pool,
             reader,
             explain,
             &mut BufWriter::new(io::stdout().lock()),
@@ -75,6 +79,7 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
 
 fn score(
     model: &TrainedModel,
+    pool: &ThreadPool,
     mut reader: TableReader<'_>,
     explain: bool,
     output: &mut impl Write,
@@ -85,7 +90,7 @@ fn score(
         // Rows before one that cannot be read are still written; the error names its line.
         let more = reader.next_chunk(ROWS_PER_CHUNK, &mut chunk);
         if chunk.n_rows() > 0 {
-            let prediction = predict(model, &chunk, reader.file())?;
+            let prediction = predict(model, pool, &chunk, reader.file())?;
             append(&mut text, model, &prediction, chunk.first_row(), explain);
         }
         output.write_all(text.as_bytes()).map_err(output_failure)?;
@@ -97,7 +102,12 @@ fn score(
     output.flush().map_err(output_failure)
 }
 
-fn predict(model: &TrainedModel, chunk: &Chunk, file: &str) -> CommandResult<Prediction> {
+fn predict(
+    model: &TrainedModel,
+    pool: &ThreadPool,
+    chunk: &Chunk,
+    file: &str,
+) -> CommandResult<Prediction> {
     let mut start = 0;
     let mut modes = Vec::with_capacity(model.metadata().modes.len());
     for mode in &model.metadata().modes {
@@ -108,7 +118,8 @@ fn predict(model: &TrainedModel, chunk: &Chunk, file: &str) -> CommandResult<Pre
         modes.push(Tensor::from_vec(values, shape, &Device::Cpu)?);
         start = end;
     }
-    model.predict(&modes).map_err(|error| match error {
+    let prediction = pool.install(|| model.predict(&modes));
+    prediction.map_err(|error| match error {
         emma_models::Error::Row { row, message } => {
             Failure::input(format!("{file}: {}: {message}", chunk.place(row)))
         }

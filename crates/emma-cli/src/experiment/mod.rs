@@ -5,4 +5,3 @@ pub(crate) mod energy_auc;
 pub(crate) mod estimators;
 pub(crate) mod folder;
 pub(crate) mod over_seeds;
-pub(crate) mod threads;

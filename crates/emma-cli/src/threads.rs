@@ -1,4 +1,4 @@
-//! The threads that an experiment computes with.
+//! The threads that a command computes with.
 
 use anyhow::Context;
 use candle_core::Device;
