@@ -47,11 +47,17 @@ impl PackedVariables {
     /// Sets all values, in the order of [`read`](Self::read).
     ///
     /// # Errors
-    /// Candle's, if there are not as many.
+    /// Candle's, if there are not as many values; nothing is set then.
     pub fn write(&self, values: &[f32]) -> Result<()> {
+        let expected: usize = self.variables.iter().map(|var| var.elem_count()).sum();
+        if values.len() != expected {
+            let found = values.len();
+            let error = candle_core::Error::msg(format!("expected {expected} values, got {found}"));
+            return Err(error.into());
+        }
         let mut rest = values;
         for variable in &self.variables {
-            let (own, others) = rest.split_at(variable.elem_count().min(rest.len()));
+            let (own, others) = rest.split_at(variable.elem_count());
             rest = others;
             variable.set(&Tensor::from_slice(
                 own,
@@ -85,7 +91,10 @@ mod tests {
         packed.write(&[1., 2., 3., 4., 5., 6., 7.])?;
         assert_eq!(a.to_vec2::<f32>()?, [[4., 5.], [6., 7.]]);
         assert_eq!(b.to_vec1::<f32>()?, [1., 2., 3.]);
-        assert!(packed.write(&[1., 2.]).is_err());
+        for wrong in [2, 8] {
+            assert!(packed.write(&vec![9.; wrong]).is_err());
+        }
+        assert_eq!(b.to_vec1::<f32>()?, [1., 2., 3.]);
         Ok(())
     }
 

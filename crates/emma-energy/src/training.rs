@@ -89,8 +89,8 @@ pub fn denoising_loss(
 
 /// Trains the autoencoder whose parameters `variables` holds, with fresh noise in every epoch.
 ///
-/// In f32 on the CPU, fused steps do it ([`emma_kernels::StageOne`]); elsewhere, and if a parameter is no
-/// variable of the map or the map holds it twice, candle's operations do
+/// In f32 on the CPU, fused steps do it ([`emma_kernels::StageOne`]); elsewhere, if a parameter is no
+/// variable of the map, and for fewer rows than a mini-batch has, candle's operations do
 /// ([`train_autoencoder_by_candle`]). Order and noise of the rows are the same; losses and parameters agree to
 /// rounding.
 ///
@@ -113,7 +113,9 @@ pub fn train_autoencoder(
     settings.validate()?;
     let fits = rows.dtype() == DType::F32
         && rows.device().is_cpu()
-        && rows.dims2()?.1 == autoencoder.n_features();
+        && rows.dims2()?.1 == autoencoder.n_features()
+        // Room is taken for whole mini-batches.
+        && settings.batch_size <= rows.dims2()?.0;
     let parameters = [
         autoencoder.weight(),
         autoencoder.encoder_bias(),

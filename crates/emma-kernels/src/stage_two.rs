@@ -183,8 +183,8 @@ struct Batch<'a, S: Level, const V: usize> {
 ///
 /// The loss is the mean over a batch's rows of the cross-entropy `(1 + (p − 1) y) softplus(z) − p y z`,
 /// with the capacity penalty and the energy regularizer `−λ_e Σ_i ξ_i log α_i`; the optimizer is plain
-/// Adam, after whose steps EMMA's parameters are put back into their ranges. ReLU and the gate's rectifier
-/// have slope 0 at 0.
+/// Adam, after whose steps EMMA's parameters are put back into their ranges. ReLU has
+/// slope 0 at 0, where candle's has 1; the gate's rectifier has 1, as candle's.
 ///
 /// # Source
 /// Thesis eqs. 5.3, 5.4, 5.7 and 5.12.

@@ -463,3 +463,32 @@ fn strided_rows_train_like_contiguous_ones() {
     assert_eq!(found, expected);
     assert_same_parameters(&other.variables, variables, 0.);
 }
+
+#[test]
+fn what_a_model_does_not_look_at_may_be_anything() {
+    let batch = rows(40, 1, CPU);
+    let narrow = PotentialEnergies::new(batch.modes()[0].narrow(1, 0, 1).unwrap()).unwrap();
+    let signs = with_signs(&batch)
+        .corruption_sign()
+        .unwrap()
+        .to_dtype(DType::F64);
+    let other = batch.clone().with_potentials(narrow).unwrap();
+    let other = other.with_corruption_sign(signs.unwrap()).unwrap();
+    for name in ["concatenation", "single_mode", "alternative"] {
+        let (plain, odd) = (build(name, 1, CPU), build(name, 1, CPU));
+        let expected = learn(&plain.model, &plain.variables, &batch, &batch, &settings(2));
+        let found = learn(&odd.model, &odd.variables, &other, &other, &settings(2));
+        assert_eq!(found.unwrap(), expected.unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn a_mini_batch_larger_than_any_data_takes_no_more_room_than_the_data() {
+    let batch = rows(40, 1, CPU);
+    let config = TrainingConfig {
+        batch_size: usize::MAX,
+        ..settings(2)
+    };
+    let built = build("emma", 1, CPU);
+    learn(&built.model, &built.variables, &batch, &batch, &config).unwrap();
+}

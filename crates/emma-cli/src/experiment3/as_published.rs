@@ -1,6 +1,7 @@
 //! `--as-published`: what each fault of the program behind the thesis's tables does to the figures.
 //!
-//! Nothing else uses what is here: it is wrong on purpose.
+//! Nothing else uses what is here: it is wrong on purpose. Models take the first values of their first start, whereas the
+//! experiment gives a network that is born dead further ones.
 
 use std::fmt::Write as _;
 
@@ -166,7 +167,7 @@ impl TrainingRows for Lesson<'_> {
     }
 }
 
-/// A model with the labels and probabilities of its validation rows.
+/// A model with the threshold chosen on its validation rows.
 struct Fitted {
     model: Box<DynModel>,
     variables: SeededVarMap,

@@ -333,12 +333,13 @@ impl SweepResults {
     /// In the order of the coldness.
     fn all(seeds: &[&ModelOutcome]) -> Vec<Self> {
         let sweep = seeds.first().map(|first| &first.coldness_sweep[..]);
-        let points = sweep.unwrap_or_default().iter().enumerate();
-        let results = points.map(|(number, point)| {
+        let results = sweep.unwrap_or_default().iter().map(|point| {
             let figure = |of: fn(&SweepOutcome) -> f64| {
+                let same =
+                    |other: &&SweepOutcome| other.coldness.total_cmp(&point.coldness).is_eq();
                 let found = seeds
                     .iter()
-                    .filter_map(|seed| seed.coldness_sweep.get(number));
+                    .filter_map(|seed| seed.coldness_sweep.iter().find(same));
                 OverSeeds::of(found.map(of).collect())
             };
             Self {

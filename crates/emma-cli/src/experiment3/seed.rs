@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::conditions::{Condition, UNCORRUPTED, short_names};
 use super::data::SeedData;
+use super::grid::COLDNESS_SWEEP;
 use super::models::{DynModel, Energies, ModelKind, Tensors, TrainedAutoencoder};
 use super::outcome::{
     ByRule, CandidateOutcome, ModelOutcome, RuleOutcome, SeedOutcome, SweepOutcome,
@@ -173,7 +174,13 @@ fn finished(
             outcome.models.get(&name).is_some_and(scored)
                 && folder.join(model_file(&name)).is_file()
         });
-    (complete && outcome.seed == seed && folder.join(SPLIT_FILE).is_file()).then_some(outcome)
+    // Earlier versions had no sweep of the coldness.
+    let swept = outcome.models.values().any(|model| {
+        let values = model.coldness_sweep.iter().map(|point| point.coldness);
+        values.eq(COLDNESS_SWEEP)
+    });
+    (complete && swept && outcome.seed == seed && folder.join(SPLIT_FILE).is_file())
+        .then_some(outcome)
 }
 
 /// The file of a model in a seed's folder.
@@ -289,7 +296,7 @@ impl<'a> SeedRun<'a> {
     fn train_missing(&self, units: &[Unit], unscored: &Unscored) -> CommandResult<()> {
         let missing: Vec<Unit> = units
             .iter()
-            .filter(|unit| !unscored.has(&unit.name))
+            .filter(|unit| !(unscored.has(&unit.name) && knows_capacity(unit, unscored)))
             .cloned()
             .collect();
         let all_steps = steps(self.settings, self.samples, units);
@@ -763,6 +770,12 @@ impl<'a> SeedRun<'a> {
         }
         Ok(models)
     }
+}
+
+/// Whether what the sweep needs was kept: earlier versions did not.
+fn knows_capacity(unit: &Unit, unscored: &Unscored) -> bool {
+    let capacity = || unscored.training(&unit.name)?.rectified_capacity;
+    !matches!(unit.kind, ModelKind::With(_)) || capacity().is_some()
 }
 
 /// Of the attention function that EMMA applies.

@@ -31,7 +31,7 @@ pub(crate) struct DataSettings {
 /// Everything that can change a score. Threads, devices and folders are not among it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Settings {
-    /// Always `experiment3`: marks a folder as this experiment's.
+    /// `experiment3`, or that of the study `--as-published`: marks a folder as this experiment's.
     pub(crate) experiment: String,
     /// Another version of the program may compute other bits.
     pub(crate) version: String,

@@ -167,7 +167,7 @@ impl FusedModel {
         let mut probabilities = Vec::with_capacity(n_rows);
         let mut explanation = Explanation::default();
         for chunk in chunks {
-            // The first row that is at fault is named, whichever thread was first.
+            // Of the first chunk that has a fault, whichever thread was first.
             let chunk = chunk?;
             probabilities.extend(chunk.probabilities);
             explanation.extend(chunk.explanation);
@@ -210,7 +210,7 @@ impl FusedModel {
         }
     }
 
-    /// Scores some rows, or names the first of them that cannot be scored.
+    /// Scores some rows, or names one that cannot be scored: one with bad features before one with bad energies.
     fn score(
         &self,
         scorer: &Scorer<'_, f64>,

@@ -24,7 +24,7 @@ pub(super) struct FusedSteps {
 
 impl FusedSteps {
     /// Takes over the model, if it can: in f32 on the CPU, in a standard form, all of its parameters
-    /// variables, its estimators (if they are asked) not.
+    /// variables, its estimators (if they are asked) not, a mini-batch no more than all rows.
     pub(super) fn take_over(
         form: &StandardForm<'_>,
         variables: &SeededVarMap,
@@ -34,6 +34,10 @@ impl FusedSteps {
         let Some(variables) = PackedVariables::find(variables, &form.parameters()) else {
             return Ok(None);
         };
+        // Room is taken for whole mini-batches.
+        if config.batch_size > batch.n_rows() {
+            return Ok(None);
+        }
         let Some(config) = form.config(batch, config)? else {
             return Ok(None);
         };

@@ -1,7 +1,7 @@
 //! Stage two: training a model, stopped where it does best on validation rows.
 //!
-//! Models of a [`StandardForm`] are trained in f32 on the CPU by fused steps, a hundred times as fast as a graph
-//! of small tensors; all others, elsewhere, by candle's operations. Both see the same rows in the same order.
+//! Models of a [`StandardForm`] are trained in f32 on the CPU by fused steps, without a graph of small
+//! tensors; all others, elsewhere, by candle's operations. Both see the same rows in the same order.
 
 mod by_candle;
 mod config;
@@ -24,7 +24,7 @@ pub use standard_form::StandardForm;
 pub(crate) use standard_form::{StandardGate, perceptron};
 
 use crate::batch::Batch;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::MultiModalModel;
 use rows::OrderedRows;
 use run::Run;
@@ -36,7 +36,7 @@ use run::Run;
 /// epoch.
 ///
 /// # Errors
-/// [`Error::InvalidSetting`], [`Error::NoRows`], [`Error::Diverged`], [`Error::Rows`], and the model's own.
+/// [`Error::InvalidSetting`](crate::Error::InvalidSetting), [`Error::NoRows`](crate::Error::NoRows), [`Error::Diverged`](crate::Error::Diverged), [`Error::Rows`](crate::Error::Rows), and the model's own.
 ///
 /// # Source
 /// Thesis section 5.6, phase 2, and section 6.4.
@@ -75,10 +75,10 @@ pub struct Trainee<'a, M: ?Sized> {
 /// [`train`] would by itself, to the same bits.
 ///
 /// An epoch's rows are made, shuffled and laid out once for all models, which are then trained in parallel on
-/// the current rayon pool. `on_epoch` is called with a trainee's index after each of its epochs.
+/// the current rayon pool (one after the other on a GPU). `on_epoch` is called with a trainee's index after each of its epochs.
 ///
 /// # Errors
-/// As [`train`], of the first trainee that fails.
+/// As [`train`], of the first trainee that fails in an epoch; the variables are then left as they are.
 pub fn train_together<M: MultiModalModel + Sync + ?Sized>(
     trainees: &[Trainee<'_, M>],
     mut training: impl TrainingRows,
@@ -98,13 +98,19 @@ pub fn train_together<M: MultiModalModel + Sync + ?Sized>(
             break;
         }
         let rows = training_rows(&mut training, epoch, rng)?;
-        runs.par_iter_mut()
-            .enumerate()
-            .filter(|(_, run)| !run.is_over(config))
-            .try_for_each(|(index, run)| {
+        let train_one = |(index, run): (usize, &mut Run<'_, M>)| {
+            if !run.is_over(config) {
                 on_epoch(index, &run.epoch(&rows, &validation, config, epoch)?);
-                Ok::<_, Error>(())
-            })?;
+            }
+            Ok(())
+        };
+        // candle orders no thread's stream after another's: a GPU gets one thread.
+        let trained: Vec<Result<()>> = if validation.batch().labels().device().is_cpu() {
+            runs.par_iter_mut().enumerate().map(train_one).collect()
+        } else {
+            runs.iter_mut().enumerate().map(train_one).collect()
+        };
+        trained.into_iter().collect::<Result<()>>()?;
     }
     runs.into_iter().map(Run::finish).collect()
 }

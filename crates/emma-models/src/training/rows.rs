@@ -8,7 +8,7 @@ use emma_kernels::{Batches, Rows};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::standard_form::StandardForm;
+use super::standard_form::{StandardForm, is_plain};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 
@@ -110,11 +110,15 @@ impl OrderedRows {
         batch_size: usize,
     ) -> Result<Batches> {
         let values = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
-        let if_any = |tensor: Option<&Tensor>| match tensor.filter(|_| form.single_mode.is_none()) {
+        let modes = form.modes(&self.batch).unwrap_or_default();
+        // What a form does not look at may have any type and width, and is left out.
+        let fits = |tensor: &&Tensor| {
+            is_plain(tensor) && tensor.dims() == [self.batch.n_rows(), modes.len()]
+        };
+        let if_any = |tensor: Option<&Tensor>| match tensor.filter(fits) {
             Some(tensor) => values(tensor),
             None => Ok(Vec::new()),
         };
-        let modes = form.modes(&self.batch).unwrap_or_default();
         let modes: Vec<Vec<f32>> = modes
             .iter()
             .map(values)

@@ -17,6 +17,9 @@ use crate::training::TrainingConfig;
 /// What [`MultiModalModel::standard_form`](crate::MultiModalModel::standard_form) gives, so that
 /// [`train`](crate::train) can do without candle's graph. A model that wraps another may pass on that
 /// model's form, if it adds nothing of its own to forward pass, penalty and projection.
+///
+/// Both ways differ in one convention: where a ReLU's input is exactly 0, fused steps take the slope 0 and candle
+/// 1. Biases that begin at 0 before a mode of zeros are the case in which it shows.
 #[derive(Clone, Copy)]
 pub struct StandardForm<'a> {
     pub(crate) single_mode: Option<usize>,
