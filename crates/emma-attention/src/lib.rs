@@ -41,6 +41,7 @@
 pub mod attention;
 pub mod capacity;
 pub mod constraints;
+mod contiguous;
 pub mod emma;
 pub mod energy_threshold;
 pub mod error;

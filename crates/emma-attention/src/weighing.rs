@@ -4,6 +4,8 @@ use candle_core::{
     CpuStorage, CustomOp2, DType, Layout, Result, Shape, Storage, Tensor, WithDType,
 };
 
+use crate::contiguous::contiguous;
+
 /// Parts that a list of columns is divided into at a time.
 const PARTS: usize = 8;
 
@@ -166,14 +168,6 @@ fn sum_of_products<T: WithDType>(a: &[T], b: &[T]) -> T {
 /// Numbers of each row.
 fn width(shape: &Shape) -> usize {
     shape.dims()[1..].iter().product()
-}
-
-fn contiguous<'a, T: WithDType>((storage, layout): (&'a CpuStorage, &Layout)) -> Result<&'a [T]> {
-    let values = T::cpu_storage_as_slice(storage)?;
-    match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&values[start..end]),
-        None => candle_core::bail!("weigh_rows: expected contiguous modes"),
-    }
 }
 
 #[cfg(test)]

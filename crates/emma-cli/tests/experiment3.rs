@@ -463,6 +463,7 @@ fn as_an_earlier_version_wrote(results: &str) -> String {
             "of_oracle",
             "threshold_rules",
             "grid",
+            "coldness_sweep",
         ] {
             model.remove(key);
         }
@@ -531,6 +532,25 @@ fn a_folder_of_an_earlier_version_is_reprinted_and_its_unfinished_seeds_computed
     assert_eq!(
         without_timing(results(&place, "out")),
         without_timing(serde_json::from_str(&stored).unwrap())
+    );
+}
+
+/// Seeds of a version without a sweep of the coldness are computed again, rather than put beside others.
+#[test]
+fn a_finished_seed_without_the_sweep_is_computed_again() {
+    let place = place_with_table();
+    place.succeed(&format!("{SMALL} --out out"));
+    let stored = results(&place, "out");
+    std::fs::remove_file(place.path().join("out/results.json")).unwrap();
+    let path = "out/models/seed1/outcome.json";
+    let mut outcome: Value = serde_json::from_str(&place.read_text(path)).unwrap();
+    let with = outcome["models"]["with"].as_object_mut().unwrap();
+    assert!(with.remove("coldness_sweep").is_some());
+    place.write(path, serde_json::to_string(&outcome).unwrap());
+    place.succeed(&format!("{SMALL} --out out"));
+    assert_eq!(
+        without_timing(results(&place, "out")),
+        without_timing(stored)
     );
 }
 

@@ -100,6 +100,15 @@ fn test_rows_are_scored_by_the_merge_alone() {
         !names.iter().any(|name| name.contains("outcome")),
         "{names:?}"
     );
+    // What a version without a sweep kept is trained again.
+    let path = "part/models/seed0/unscored/with-001.json";
+    let mut kept: serde_json::Value = serde_json::from_str(&place.read_text(path)).unwrap();
+    let capacity = kept.as_object_mut().unwrap().remove("rectified_capacity");
+    assert!(capacity.is_some());
+    place.write(path, kept.to_string());
+    place.succeed(&format!("{SMALL} --shard 0/1 --out part"));
+    let again: serde_json::Value = serde_json::from_str(&place.read_text(path)).unwrap();
+    assert_eq!(again.get("rectified_capacity"), capacity.as_ref());
 }
 
 #[test]

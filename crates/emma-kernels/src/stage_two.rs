@@ -312,19 +312,6 @@ impl StageTwo {
         })
     }
 
-    /// Logits of all rows, `[rows]`.
-    ///
-    /// # Panics
-    /// As [`epoch`](Self::epoch).
-    pub fn logits(&mut self, batches: &Batches, logits: &mut [f32]) {
-        self.check(batches);
-        f32::dispatch(Logits {
-            model: self,
-            batches,
-            results: logits,
-        });
-    }
-
     /// Mean cross-entropy of all rows, without penalties (no number if there are no rows).
     ///
     /// # Panics
@@ -726,27 +713,5 @@ impl Task<f32> for TaskLoss<'_> {
             total += sum_of_lanes(simd, loss);
         }
         total / self.batches.n_rows as f64
-    }
-}
-
-struct Logits<'a> {
-    model: &'a mut StageTwo,
-    batches: &'a Batches,
-    results: &'a mut [f32],
-}
-
-impl Task<f32> for Logits<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Level, const V: usize>(self, simd: S) {
-        let n_blocks = self.batches.columns.n_rows() / BLOCK;
-        let logits = self.results.chunks_mut(self.batches.batch_size);
-        for ((batch, n_rows), logits) in self.batches.iter::<S, V>().zip(logits) {
-            self.model.forward::<S, V>(simd, batch, n_blocks);
-            if let Some(outputs) = self.model.outputs.last() {
-                logits.copy_from_slice(&outputs.values()[..n_rows]);
-            }
-        }
     }
 }

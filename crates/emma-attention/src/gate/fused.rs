@@ -6,6 +6,7 @@ use emma_kernels::gate::{self, N_OUTPUTS, n_parameters};
 
 use super::{Gate, Stages};
 use crate::attention::AttentionScores;
+use crate::contiguous::contiguous;
 use crate::error::Result;
 use crate::importance::LogImportance;
 use crate::modal_energy::ModalEnergies;
@@ -107,8 +108,8 @@ impl FusedGate {
         parameters: (&CpuStorage, &Layout),
     ) -> candle_core::Result<CpuStorage> {
         let (minimum, layout) = self.minimum_potential.storage_and_layout();
-        let gate = self.gate(numbers::<R>(parameters)?, on_cpu((&*minimum, layout))?)?;
-        let potentials = numbers::<R>(potentials)?;
+        let gate = self.gate(contiguous::<R>(parameters)?, on_cpu((&*minimum, layout))?)?;
+        let potentials = contiguous::<R>(potentials)?;
         let mut stages = vec![R::default(); potentials.len() * N_OUTPUTS];
         gate.forward(potentials, &mut stages);
         Ok(R::to_cpu_storage_owned(stages))
@@ -170,17 +171,7 @@ fn on_cpu<'a, R: WithDType>(
     (storage, layout): (&'a Storage, &Layout),
 ) -> candle_core::Result<&'a [R]> {
     match storage {
-        Storage::Cpu(storage) => numbers((storage, layout)),
+        Storage::Cpu(storage) => contiguous((storage, layout)),
         _ => candle_core::bail!("gate: expected tensors on the CPU"),
-    }
-}
-
-fn numbers<'a, R: WithDType>(
-    (storage, layout): (&'a CpuStorage, &Layout),
-) -> candle_core::Result<&'a [R]> {
-    let values = R::cpu_storage_as_slice(storage)?;
-    match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&values[start..end]),
-        None => candle_core::bail!("gate: expected contiguous tensors"),
     }
 }

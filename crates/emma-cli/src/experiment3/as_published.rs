@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use anyhow::Context;
 use candle_core::{D, Device, Tensor};
 use emma_attention::PotentialEnergies;
-use emma_data::{Samples, generator};
+use emma_data::Samples;
 use emma_energy::optimization::mini_batches;
 use emma_energy::{DenoisingAutoencoder, EnergyEstimator, SeededVarMap, softplus};
 use emma_models::{Batch, ConfusionMatrix, ThresholdRule, Trainee, TrainingRows, train_together};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conditions::{Condition, UNCORRUPTED, short_names};
 use super::data::SeedData;
-use super::models::{DynModel, Energies, ModelKind, Tensors, TrainedAutoencoder};
+use super::models::{DynModel, Energies, ModelKind, Start, Tensors, TrainedAutoencoder};
 use super::settings::{SIMULATED, Settings};
 use crate::experiment::over_seeds::OverSeeds;
 use crate::failure::CommandResult;
@@ -306,25 +306,18 @@ impl Program<'_> {
         validation: &Batch,
         first_values: &Tensors,
     ) -> CommandResult<Vec<Fitted>> {
-        let Some(name) = kinds.first().map(|kind| kind.name(self.samples)) else {
+        let Some(first) = kinds.first() else {
             return Ok(Vec::new());
         };
-        let mut built: Vec<(Box<DynModel>, SeededVarMap)> = Vec::with_capacity(kinds.len());
-        for kind in kinds {
-            let stream = format!("{name} first values 1");
-            let variables = SeededVarMap::new(generator(self.seed, &stream));
-            for (name, value) in first_values {
-                variables.preset(name, value)?;
-            }
-            let model = kind.build(
-                self.settings,
-                self.samples,
-                energies,
-                &variables,
-                self.device,
-            )?;
-            built.push((model, variables));
-        }
+        let start = Start {
+            seed: self.seed,
+            attempt: 1,
+            first_values,
+        };
+        let built = kinds
+            .iter()
+            .map(|kind| kind.begin(self.settings, self.samples, energies, &start, self.device))
+            .collect::<CommandResult<Vec<_>>>()?;
         let trainees: Vec<Trainee<'_, _>> = built
             .iter()
             .map(|(model, variables)| Trainee { model, variables })
@@ -334,7 +327,7 @@ impl Program<'_> {
             lesson,
             validation,
             &self.settings.training,
-            &mut generator(self.seed, &format!("{name} training")),
+            &mut first.training_generator(self.samples, self.seed),
             |_, _| self.progress.advance(1),
         )?;
         let labels = labels(validation)?;

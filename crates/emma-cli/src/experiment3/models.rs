@@ -27,6 +27,15 @@ pub(crate) type Tensors = BTreeMap<String, Tensor>;
 /// Any of the models, to be trained on any thread.
 pub(crate) type DynModel = dyn MultiModalModel + Send + Sync;
 
+/// What a model begins with.
+pub(crate) struct Start<'a> {
+    pub(crate) seed: u64,
+    /// From 1: a network that is born dead begins again.
+    pub(crate) attempt: usize,
+    /// By name; what is not among them is drawn.
+    pub(crate) first_values: &'a Tensors,
+}
+
 /// One of the models that are compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum ModelKind {
@@ -72,7 +81,7 @@ impl ModelKind {
     }
 
     /// Builds the model on `variables`, which live on `device`.
-    pub(crate) fn build(
+    fn build(
         self,
         settings: &Settings,
         samples: &Samples,
@@ -121,6 +130,30 @@ impl ModelKind {
                 )?)
             }
         })
+    }
+
+    /// A model before training: given first values, and for the rest those that the seed draws at this
+    /// attempt.
+    pub(crate) fn begin(
+        self,
+        settings: &Settings,
+        samples: &Samples,
+        energies: &Energies,
+        start: &Start<'_>,
+        device: &Device,
+    ) -> CommandResult<(Box<DynModel>, SeededVarMap)> {
+        let stream = format!("{} first values {}", self.name(samples), start.attempt);
+        let variables = SeededVarMap::new(generator(start.seed, &stream));
+        for (name, value) in start.first_values {
+            variables.preset(name, value)?;
+        }
+        let model = self.build(settings, samples, energies, &variables, device)?;
+        Ok((model, variables))
+    }
+
+    /// The order of rows, and whatever else its training draws.
+    pub(crate) fn training_generator(self, samples: &Samples, seed: u64) -> emma_data::Generator {
+        generator(seed, &format!("{} training", self.name(samples)))
     }
 
     /// What the model's file says beside its tensors; the threshold is chosen later.

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use super::conditions::{Condition, UNCORRUPTED, short_names};
 use super::data::SeedData;
 use super::grid::COLDNESS_SWEEP;
-use super::models::{DynModel, Energies, ModelKind, Tensors, TrainedAutoencoder};
+use super::models::{DynModel, Energies, ModelKind, Start, Tensors, TrainedAutoencoder};
 use super::outcome::{
     ByRule, CandidateOutcome, ModelOutcome, RuleOutcome, SeedOutcome, SweepOutcome,
 };
@@ -401,7 +401,7 @@ impl<'a> SeedRun<'a> {
         first_values: &Tensors,
     ) -> CommandResult<Trained> {
         let start = Instant::now();
-        let mut rng = self.training_generator(kind);
+        let mut rng = kind.training_generator(self.samples, self.seed);
         // Who starts from a model that has learned is not born dead.
         let most_starts = if first_values.is_empty() {
             MOST_STARTS
@@ -471,7 +471,7 @@ impl<'a> SeedRun<'a> {
             lesson,
             validation,
             &self.settings.training,
-            &mut self.training_generator(kind),
+            &mut kind.training_generator(self.samples, self.seed),
             |_, _| self.progress.advance(1),
         )?;
         let fits = built.into_iter().zip(histories);
@@ -496,12 +496,6 @@ impl<'a> SeedRun<'a> {
         })
     }
 
-    /// The order of rows and whatever else training draws.
-    fn training_generator(&self, kind: ModelKind) -> emma_data::Generator {
-        generator(self.seed, &format!("{} training", kind.name(self.samples)))
-    }
-
-    /// A model before training.
     fn build(
         &self,
         kind: ModelKind,
@@ -509,19 +503,12 @@ impl<'a> SeedRun<'a> {
         first_values: &Tensors,
         attempt: usize,
     ) -> CommandResult<(Box<DynModel>, SeededVarMap)> {
-        let stream = format!("{} first values {attempt}", kind.name(self.samples));
-        let variables = SeededVarMap::new(generator(self.seed, &stream));
-        for (name, value) in first_values {
-            variables.preset(name, value)?;
-        }
-        let model = kind.build(
-            self.settings,
-            self.samples,
-            energies,
-            &variables,
-            self.device,
-        )?;
-        Ok((model, variables))
+        let start = Start {
+            seed: self.seed,
+            attempt,
+            first_values,
+        };
+        kind.begin(self.settings, self.samples, energies, &start, self.device)
     }
 
     /// Chooses thresholds for a model, and trains it again on more rows if that is asked for.
