@@ -10,10 +10,10 @@ use emma_bench::workload::{
     BATCH_SIZE, Data, GATE, LEARNING_RATE, N_FEATURES, N_HIDDEN, N_MODES, N_ROWS, N_STEPS,
     Settings, WIDTHS, autoencoder, network,
 };
-use emma_energy::optimization::{adam, mini_batches};
+use emma_energy::optimization::mini_batches;
 use emma_energy::transfer::scalar;
 use emma_energy::{
-    AutoencoderConfig, DenoisingAutoencoder, EnergyEstimator, PotentialEnergy, SeededVarMap,
+    Adam, AutoencoderConfig, DenoisingAutoencoder, EnergyEstimator, PotentialEnergy, SeededVarMap,
     row_affine,
 };
 use emma_models::{
@@ -153,7 +153,7 @@ fn first_epoch(
     variables: &SeededVarMap,
     rows: &Batch,
 ) -> anyhow::Result<f64> {
-    let mut optimizer = adam(variables.all_vars(), LEARNING_RATE)?;
+    let mut optimizer = Adam::new(variables, LEARNING_RATE)?;
     let mut total = 0.;
     for (start, length) in mini_batches(N_ROWS, BATCH_SIZE) {
         let batch = rows.narrow(start, length)?;

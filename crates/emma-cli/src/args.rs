@@ -46,6 +46,13 @@ pub(crate) enum Command {
     Experiment2(Experiment2Args),
     /// Does EMMA make pulsar detection robust? The thesis's experiment 3
     Experiment3(Experiment3Args),
+    /// Look at a table and write a configuration to train a model on it
+    Init(InitArgs),
+    /// Train a model on a table, as a configuration says
+    ///
+    /// Leaves model.safetensors, metrics.json and history.csv in a folder. What is done is kept there while it
+    /// works: a training that was stopped goes on with --resume, to the same bits as if it had not been.
+    Train(TrainArgs),
     /// Score the rows of a table with a trained model
     Score(ScoreArgs),
     /// Say what a trained model learned: energies, coupling, gain, threshold, capacity
@@ -210,6 +217,55 @@ pub(crate) struct MergeArgs {
     pub(crate) fresh: bool,
     #[command(flatten)]
     pub(crate) show: ShowArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Table (CSV with a header, also gzip or zstd, or Parquet)
+    #[arg(value_name = "TABLE")]
+    pub(crate) data: PathBuf,
+    /// Column to predict [default: guessed]
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) label: Option<String>,
+    /// Configuration to write, or - for standard output
+    #[arg(long, value_name = "FILE", default_value = "emma.toml")]
+    pub(crate) out: PathBuf,
+    /// Write over an existing file
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+// Every one is a flag of its own on the command line.
+#[allow(clippy::struct_excessive_bools)]
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// Configuration, as emma init writes one
+    #[arg(value_name = "CONFIG.toml")]
+    pub(crate) config: PathBuf,
+    /// Table to train on [default: the one that the configuration names]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// Folder for the model and what else is left
+    #[arg(long, value_name = "DIR", default_value = "model")]
+    pub(crate) out: PathBuf,
+    /// Go on with a training that was stopped
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Delete an earlier training in the folder and start anew
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) fresh: bool,
+    /// Print metrics.json instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Append losses to a file, a line of JSON for each epoch
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log_json: Option<PathBuf>,
+    /// Write an event file for TensorBoard into a folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tensorboard: Option<PathBuf>,
+    /// Seconds between two times that what is done is kept; 0 keeps every epoch
+    #[arg(long, value_name = "SECONDS", default_value_t = 5., value_parser = parse_seconds, allow_negative_numbers = true)]
+    pub(crate) save_every: f64,
 }
 
 #[derive(Debug, Args)]
@@ -557,6 +613,15 @@ fn parse_rows(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if (1..=MOST_ROWS).contains(&count) => Ok(count),
         _ => Err(format!("expected a whole number from 1 to {MOST_ROWS}")),
+    }
+}
+
+/// A time that a clock can count.
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    const MOST: f64 = 1e9;
+    match text.parse() {
+        Ok(seconds) if (0. ..=MOST).contains(&seconds) => Ok(seconds),
+        _ => Err(format!("expected a number of seconds from 0, got {text:?}")),
     }
 }
 

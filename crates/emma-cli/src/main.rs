@@ -4,6 +4,8 @@ mod args;
 mod commands;
 mod comparison;
 mod device;
+mod digest;
+mod energies;
 mod experiment;
 mod experiment1;
 mod experiment2;
@@ -15,9 +17,13 @@ mod folders;
 mod html_report;
 mod htru2_file;
 mod inspection;
+mod networks;
+mod part;
+mod pipeline;
 mod progress;
 mod simulated;
 mod tables;
+mod task_metrics;
 mod text;
 mod threads;
 mod usage;
@@ -69,6 +75,8 @@ fn run(cli: &Cli) -> CommandResult<()> {
         Command::Experiment1(args) => commands::experiment1::run(args, &cli.global),
         Command::Experiment2(args) => commands::experiment2::run(args, &cli.global),
         Command::Experiment3(args) => commands::experiment3::run(args, &cli.global),
+        Command::Init(args) => commands::init::run(args, &cli.global),
+        Command::Train(args) => commands::train::run(args, &cli.global),
         Command::Score(args) => commands::score::run(args, &cli.global),
     }
 }

@@ -17,8 +17,9 @@ pub(crate) struct Progress {
 impl Progress {
     /// Progress over `total` steps, called by a word in the plural.
     pub(crate) fn steps(total: u64, what: &str, quiet: bool) -> Self {
-        let style =
-            format!("{{elapsed_precise}} [{{bar:40}}] {{pos}}/{{len}} {what}, {{eta}} left");
+        let style = format!(
+            "{{elapsed_precise}} [{{bar:40}}] {{pos}}/{{len}} {what}, {{eta}} left {{wide_msg}}"
+        );
         Self::new(ProgressBar::new(total), &style, quiet)
     }
 
@@ -67,6 +68,15 @@ impl Progress {
             files::tell(&format!("[{elapsed:7.1} s] {message}"));
         } else {
             self.bar.println(message);
+        }
+    }
+
+    /// Where the work stands: beside the bar, or a line in a file.
+    pub(crate) fn tell(&self, message: &str) {
+        if self.plain {
+            self.note(message);
+        } else {
+            self.bar.set_message(message.to_owned());
         }
     }
 

@@ -88,6 +88,35 @@ pub(crate) fn unpack<'a>(
     })
 }
 
+/// The text that a source gives, unpacked if it is packed; `file` is its name in errors.
+pub(crate) fn open_text<'a>(
+    source: impl Read + 'a,
+    file: &str,
+) -> Result<Box<dyn Read + 'a>, Error> {
+    let opened = peek(source).and_then(|(container, source)| {
+        let text = unpack(container, source)?;
+        if container == Container::Text || container == Container::Parquet {
+            return Ok((Container::Text, container, text));
+        }
+        // What was packed is not unpacked again, but said to be.
+        let (inner, text) = peek(text)?;
+        let text: Box<dyn Read + 'a> = Box::new(text);
+        Ok((container, inner, text))
+    });
+    let (outer, inner, text) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return Err(read_error(file.to_owned(), 1, error)),
+    };
+    let file = file.to_owned();
+    if inner == Container::Parquet {
+        return Err(Error::ParquetStream { file });
+    }
+    match (outer.compression(), inner.compression()) {
+        (Some(outer), Some(inner)) => Err(Error::CompressedTwice { file, outer, inner }),
+        _ => Ok(text),
+    }
+}
+
 /// What a failed read means: that the source failed, or that what it gave is damaged.
 pub(crate) fn read_error(file: String, line: u64, error: io::Error) -> Error {
     match error.downcast::<Damage>() {

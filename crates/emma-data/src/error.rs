@@ -419,6 +419,31 @@ pub enum Error {
         /// Text of the field, shortened if long.
         found: String,
     },
+    /// A column of names has none in a row.
+    #[error("{file}: {place}: expected a value in column {column:?}, found none")]
+    EmptyCategory {
+        /// File, as the caller named it.
+        file: String,
+        /// Where the row stands.
+        place: Place,
+        /// Name of the column.
+        column: String,
+    },
+    /// A column of names has too many different ones to be one.
+    #[error(
+        "{file}: {place}: expected at most {most} different values in column {column:?}, found one more \
+         (is it a number to predict?)"
+    )]
+    TooManyCategories {
+        /// File, as the caller named it.
+        file: String,
+        /// Where the first row beyond stands.
+        place: Place,
+        /// Name of the column.
+        column: String,
+        /// Most different values.
+        most: usize,
+    },
     /// A row is larger than the reader's memory bound.
     #[error(
         "{file}: line {line}: expected a row of at most {max_bytes} bytes in {max_fields} fields, \
@@ -574,14 +599,24 @@ pub enum Error {
          (the table has {n_rows} rows of that class)"
     )]
     ClassMissing {
-        /// The class: 0 or 1.
-        class: u8,
+        /// The class, from 0.
+        class: u32,
         /// The part without it: `train`, `validation` or `test`.
         part: &'static str,
         /// Rows of the class in the whole table.
         n_rows: usize,
     },
 
+    /// A row is of a class that does not exist.
+    #[error("row {row}: expected a class below {n_classes}, found {found}")]
+    ClassRange {
+        /// Row, from 0.
+        row: usize,
+        /// Number of classes.
+        n_classes: u32,
+        /// The row's class.
+        found: u32,
+    },
     /// A sample has no value, so no distribution.
     #[error("{name}: expected at least one value, found none")]
     EmptySample {

@@ -35,9 +35,9 @@ impl LabelColumn {
 
 /// A needed column: its name and its place in the file, from 0.
 #[derive(Debug)]
-struct Column {
+pub(crate) struct Column {
     name: String,
-    field: usize,
+    pub(crate) field: usize,
 }
 
 /// Reads the needed columns of a comma-separated table, chunk by chunk, in bounded memory.
@@ -506,7 +506,7 @@ impl Chunk {
 ///
 /// Other names are not copied: a line of nothing but commas is a header too, and its names would take
 /// many times its size.
-struct Header<'a, R> {
+pub(crate) struct Header<'a, R> {
     file: &'a str,
     records: &'a RecordReader<R>,
     evidence: usize,
@@ -515,7 +515,7 @@ struct Header<'a, R> {
 
 impl<'a, R: Read> Header<'a, R> {
     /// Finds the `needed` columns; one that is there twice is an error.
-    fn new(
+    pub(crate) fn new(
         file: &'a str,
         records: &'a RecordReader<R>,
         evidence: usize,
@@ -555,7 +555,7 @@ impl<'a, R: Read> Header<'a, R> {
         })
     }
 
-    fn require(&self, name: &str) -> Result<Column> {
+    pub(crate) fn require(&self, name: &str) -> Result<Column> {
         let excerpt = |field| excerpt(self.records.field(field));
         self.find(name).ok_or_else(|| Error::MissingColumn {
             file: self.file.to_owned(),

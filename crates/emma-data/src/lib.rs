@@ -37,6 +37,7 @@
 
 #[cfg(feature = "download")]
 mod archive;
+mod categories;
 mod compression;
 mod corruption;
 mod coupling;
@@ -60,11 +61,14 @@ mod standardize;
 pub mod survey;
 mod table;
 mod table_config;
+mod table_preview;
 mod table_reader;
 mod table_writer;
+mod text_table;
 
 #[cfg(feature = "download")]
 pub use archive::Archive;
+pub use categories::{Categories, read_categories};
 pub use corruption::{
     ClipBound, CorruptedMode, CorruptedModes, Corruption, CorruptionKind, CorruptionLevel,
     CorruptionRecord, CorruptionTruth, ModeCorruption, NoiseStd, QuantizationBits, UnitLevel,
@@ -80,10 +84,11 @@ pub use missing_values::MissingValues;
 pub use place::Place;
 pub use random::{Generator, generator};
 pub use samples::{ModeColumns, ModeSamples, Samples};
-pub use split::{Split, SplitFractions, stratified_split};
+pub use split::{Split, SplitFractions, stratified_split, stratified_split_of_classes};
 pub use standardize::Standardization;
 pub use table::Table;
 pub use table_config::TableConfig;
+pub use table_preview::{ColumnPreview, TablePreview};
 pub use table_reader::TableReader;
 pub use table_writer::{TableFormat, TableWriter};
 

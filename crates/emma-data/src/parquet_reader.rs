@@ -25,9 +25,16 @@ use crate::place::Place;
 const ROWS_PER_BATCH: usize = 4096;
 
 /// A file whose parts are taken only where it has them, so that a damaged length costs no memory.
-struct BoundedFile {
+pub(crate) struct BoundedFile {
     file: File,
     length: u64,
+}
+
+impl BoundedFile {
+    pub(crate) fn new(file: File) -> std::io::Result<Self> {
+        let length = file.metadata()?.len();
+        Ok(Self { file, length })
+    }
 }
 
 impl Length for BoundedFile {
@@ -356,13 +363,11 @@ impl ParquetReader {
             .map(|name| name.as_ref().to_owned())
             .collect();
         check_request(&name, &names, label)?;
-        let length = match file.metadata() {
-            Ok(about) => about.len(),
+        let file = match BoundedFile::new(file) {
+            Ok(file) => file,
             Err(source) => return Err(Error::Open { file: name, source }),
         };
-        let reader = guarded(&name, || {
-            SerializedFileReader::new(BoundedFile { file, length })
-        })?;
+        let reader = guarded(&name, || SerializedFileReader::new(file))?;
         let schema = reader.metadata().file_metadata().schema_descr_ptr();
         let features = names
             .iter()
@@ -574,19 +579,21 @@ fn require(
     name: &str,
     expected: &'static str,
 ) -> Result<Column> {
-    find(file, schema, name, expected)?.ok_or_else(|| {
-        let fields = schema.root_schema().get_fields();
-        Error::ParquetMissingColumn {
-            file: file.to_owned(),
-            column: name.to_owned(),
-            found: fields
-                .iter()
-                .take(MOST_LISTED)
-                .map(|field| field.name().to_owned())
-                .collect(),
-            n_columns: fields.len(),
-        }
-    })
+    find(file, schema, name, expected)?.ok_or_else(|| missing_column(file, schema, name))
+}
+
+pub(crate) fn missing_column(file: &str, schema: &SchemaDescriptor, name: &str) -> Error {
+    let fields = schema.root_schema().get_fields();
+    Error::ParquetMissingColumn {
+        file: file.to_owned(),
+        column: name.to_owned(),
+        found: fields
+            .iter()
+            .take(MOST_LISTED)
+            .map(|field| field.name().to_owned())
+            .collect(),
+        n_columns: fields.len(),
+    }
 }
 
 fn wrong_type(
@@ -612,7 +619,10 @@ fn wrong_type(
 }
 
 /// Runs the decoder; what it refuses, and what makes it panic, is an error of the file.
-fn guarded<T>(file: &str, work: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T> {
+pub(crate) fn guarded<T>(
+    file: &str,
+    work: impl FnOnce() -> parquet::errors::Result<T>,
+) -> Result<T> {
     // Nothing that a panic leaves half done is used again: the table counts as ended.
     let source = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => return Ok(done),

@@ -131,11 +131,47 @@ pub fn stratified_split(
     rng: &mut impl Rng,
 ) -> Result<Split> {
     check_labels(labels)?;
+    split_classes(labels.iter().map(|&label| label.into()), 2, fractions, rng)
+}
+
+/// The same for any number of classes, in their order.
+///
+/// With a single class it is a plain random split.
+///
+/// # Shapes
+/// - `classes`: `[rows]`, each below `n_classes`
+///
+/// # Errors
+/// [`Error::ClassMissing`] if a part would have no row of a class; [`Error::ClassRange`] for a class that
+/// is not below `n_classes`.
+pub fn stratified_split_of_classes(
+    classes: &[u32],
+    n_classes: u32,
+    fractions: &SplitFractions,
+    rng: &mut impl Rng,
+) -> Result<Split> {
+    if let Some(row) = classes.iter().position(|&class| class >= n_classes) {
+        return Err(Error::ClassRange {
+            row,
+            n_classes,
+            found: classes[row],
+        });
+    }
+    split_classes(classes.iter().copied(), n_classes, fractions, rng)
+}
+
+fn split_classes(
+    classes: impl Iterator<Item = u32>,
+    n_classes: u32,
+    fractions: &SplitFractions,
+    rng: &mut impl Rng,
+) -> Result<Split> {
+    let mut rows_of: Vec<Vec<usize>> = vec![Vec::new(); n_classes as usize];
+    for (row, class) in classes.enumerate() {
+        rows_of[class as usize].push(row);
+    }
     let mut split = Split::default();
-    for class in [0, 1] {
-        let mut rows: Vec<usize> = (0..labels.len())
-            .filter(|&row| labels[row] == class)
-            .collect();
+    for (class, mut rows) in (0..n_classes).zip(rows_of) {
         rows.shuffle(rng);
         let n_rows = rows.len();
         let n_train = share(fractions.train(), n_rows).min(n_rows);
@@ -174,7 +210,7 @@ fn share(fraction: f64, n_rows: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Split, SplitFractions, stratified_split};
+    use super::{Split, SplitFractions, stratified_split, stratified_split_of_classes};
     use crate::generator;
 
     fn labels(n_negative: usize, n_positive: usize) -> Vec<u8> {
@@ -194,6 +230,30 @@ mod tests {
         assert_eq!(n_positive(&split.train), 1_098);
         assert_eq!(n_positive(&split.validation), 270);
         assert_eq!(n_positive(&split.test), 271);
+    }
+
+    #[test]
+    fn several_classes_keep_their_proportions_and_two_are_split_as_labels() {
+        let fractions = SplitFractions::default();
+        let classes: Vec<u32> = (0..600).map(|row| row % 6 / 2 % 3).collect();
+        let mut rng = generator(1, "split");
+        let split = stratified_split_of_classes(&classes, 3, &fractions, &mut rng).unwrap();
+        for class in 0..3 {
+            let n_rows = |rows: &[usize]| rows.iter().filter(|&&row| classes[row] == class).count();
+            assert_eq!([n_rows(&split.train), n_rows(&split.test)], [134, 33]);
+        }
+        let labels = labels(60, 40);
+        let classes: Vec<u32> = labels.iter().map(|&label| label.into()).collect();
+        let [mut one, mut other] = [0, 0].map(|seed| generator(seed, "split"));
+        assert_eq!(
+            stratified_split_of_classes(&classes, 2, &fractions, &mut one).unwrap(),
+            stratified_split(&labels, &fractions, &mut other).unwrap()
+        );
+        let error = stratified_split_of_classes(&[0, 3], 3, &fractions, &mut one).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "row 1: expected a class below 3, found 3"
+        );
     }
 
     #[test]

@@ -150,26 +150,7 @@ impl<'a> TableReader<'a> {
         missing: MissingValues,
     ) -> Result<Self> {
         let file = file.into();
-        let opened = compression::peek(source).and_then(|(container, source)| {
-            let text = compression::unpack(container, source)?;
-            if container == Container::Text || container == Container::Parquet {
-                return Ok((Container::Text, container, text));
-            }
-            // What was packed is not unpacked again, but said to be.
-            let (inner, text) = compression::peek(text)?;
-            let text: Box<dyn Read + 'a> = Box::new(text);
-            Ok((container, inner, text))
-        });
-        let (outer, inner, text) = match opened {
-            Ok(opened) => opened,
-            Err(error) => return Err(compression::read_error(file, 1, error)),
-        };
-        if inner == Container::Parquet {
-            return Err(Error::ParquetStream { file });
-        }
-        if let (Some(outer), Some(inner)) = (outer.compression(), inner.compression()) {
-            return Err(Error::CompressedTwice { file, outer, inner });
-        }
+        let text = compression::open_text(source, &file)?;
         let reader = FeatureReader::with_missing_values(text, file, features, label, missing)?;
         Ok(Self {
             rows: Rows::Text(Box::new(reader)),

@@ -68,6 +68,16 @@ pub enum Error {
         /// The variable's full path.
         name: String,
     },
+    /// A value has another shape than the variable it is for.
+    #[error("expected variable {name} of shape {expected:?}, got {found:?}")]
+    VariableShape {
+        /// The variable's path.
+        name: String,
+        /// Its shape.
+        expected: Vec<usize>,
+        /// The value's shape.
+        found: Vec<usize>,
+    },
     /// A file could not be opened or read.
     #[error("cannot be read: {0}")]
     Open(std::io::Error),

@@ -37,6 +37,7 @@
 
 #![deny(missing_docs)]
 
+pub mod adam;
 mod affine;
 pub mod autoencoder;
 pub mod calibration;
@@ -63,6 +64,7 @@ pub mod training;
 mod training_rows;
 pub mod transfer;
 
+pub use adam::{Adam, AdamState};
 pub use autoencoder::{AutoencoderConfig, DenoisingAutoencoder};
 pub use calibration::{
     Calibrated, Calibration, CalibrationMethod, ConformalPValue, EmpiricalQuantile,

@@ -1,30 +1,8 @@
-//! Plain Adam and shuffled mini-batches, for both training stages.
+//! Shuffled mini-batches, for both training stages.
 
-use candle_core::{Device, Result, Tensor, Var};
-use candle_nn::{AdamW, Optimizer, ParamsAdamW};
+use candle_core::{Device, Result, Tensor};
 use rand::Rng;
 use rand::seq::SliceRandom;
-
-/// Adam without weight decay, as the thesis trains (candle's `AdamW` decays by default).
-///
-/// # Errors
-/// Only candle's own.
-///
-/// # Source
-/// Kingma and Ba, "Adam: a method for stochastic optimization" (2014), with its defaults
-/// `β = (0.9, 0.999)`, `ε = 1e-8`.
-pub fn adam(variables: Vec<Var>, learning_rate: f64) -> Result<AdamW> {
-    AdamW::new(
-        variables,
-        ParamsAdamW {
-            lr: learning_rate,
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
-            weight_decay: 0.,
-        },
-    )
-}
 
 /// All row numbers `0..n_rows` in random order, as an index tensor: one epoch's order.
 ///

@@ -75,6 +75,11 @@ impl SeededVarMap {
             .collect()
     }
 
+    /// All variables with their paths, in order of creation.
+    pub fn named_vars(&self) -> Vec<(String, Var)> {
+        self.lock().variables.clone()
+    }
+
     /// A copy of all values by path; later training does not change it.
     ///
     /// # Errors

@@ -7,9 +7,10 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
+use crate::adam::Adam;
 use crate::autoencoder::DenoisingAutoencoder;
 use crate::error::{Error, Result, check_setting};
-use crate::optimization::{adam, mini_batches, shuffled_rows};
+use crate::optimization::{mini_batches, shuffled_rows};
 use crate::packed_variables::PackedVariables;
 use crate::seeded_var_map::SeededVarMap;
 use crate::transfer::{scalar, transfer};
@@ -166,7 +167,7 @@ pub(crate) fn minimize_denoising_loss(
     rng: &mut impl Rng,
 ) -> Result<Vec<f64>> {
     settings.validate()?;
-    let mut optimizer = adam(variables.all_vars(), settings.learning_rate)?;
+    let mut optimizer = Adam::new(variables, settings.learning_rate)?;
     each_epoch(rows, settings, rng, |clean, corrupted| {
         let (n_rows, _) = clean.dims2()?;
         let mut total = 0.;

@@ -11,6 +11,17 @@ const BETA_2: f64 = 0.999;
 /// Added to the root of the mean squared gradient.
 const EPSILON: f32 = 1e-8;
 
+/// What Adam remembers of the gradients, one number a parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Memory {
+    /// Steps taken.
+    pub n_steps: u64,
+    /// Decayed mean gradient.
+    pub mean: Vec<f32>,
+    /// Decayed mean squared gradient.
+    pub mean_square: Vec<f32>,
+}
+
 /// Parameters in one array, with what Adam remembers of their gradients.
 ///
 /// # Source
@@ -19,6 +30,7 @@ const EPSILON: f32 = 1e-8;
 pub(crate) struct Adam {
     n_parameters: usize,
     learning_rate: f64,
+    n_steps: u64,
     /// β₁ᵗ and β₂ᵗ after t steps.
     decayed: [f64; 2],
     parameters: Columns<f32>,
@@ -35,6 +47,7 @@ impl Adam {
         let mut adam = Self {
             n_parameters: parameters.len(),
             learning_rate,
+            n_steps: 0,
             decayed: [1.; 2],
             parameters: column(),
             gradient: column(),
@@ -47,6 +60,30 @@ impl Adam {
         adam.lowest.values_mut().fill(f32::NEG_INFINITY);
         adam.highest.values_mut().fill(f32::INFINITY);
         adam
+    }
+
+    pub(crate) fn memory(&self) -> Memory {
+        Memory {
+            n_steps: self.n_steps,
+            mean: self.mean.values()[..self.n_parameters].to_vec(),
+            mean_square: self.mean_square.values()[..self.n_parameters].to_vec(),
+        }
+    }
+
+    /// Goes on with what an earlier optimizer remembered.
+    pub(crate) fn remember(&mut self, memory: &Memory) {
+        self.n_steps = memory.n_steps;
+        self.decayed = [1.; 2];
+        // As the steps did it, to the same bits; after some hundred thousand both are 0 and stay it.
+        for _ in 0..memory.n_steps {
+            self.decayed[0] *= BETA_1;
+            self.decayed[1] *= BETA_2;
+            if self.decayed == [0.; 2] {
+                break;
+            }
+        }
+        self.mean.values_mut()[..self.n_parameters].copy_from_slice(&memory.mean);
+        self.mean_square.values_mut()[..self.n_parameters].copy_from_slice(&memory.mean_square);
     }
 
     /// Keeps some parameters within a range after every step.
@@ -74,6 +111,7 @@ impl Adam {
     /// One step, after which the gradient is zero again.
     #[inline(always)]
     pub(crate) fn step<S: Level, const V: usize>(&mut self, simd: S) {
+        self.n_steps += 1;
         self.decayed[0] *= BETA_1;
         self.decayed[1] *= BETA_2;
         let [mean_scale, square_scale] = self.decayed.map(|left| (1. / (1. - left)) as f32);

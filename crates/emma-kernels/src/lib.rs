@@ -42,6 +42,7 @@ mod sums;
 mod tests;
 mod weigh;
 
+pub use adam::Memory;
 pub use level::InstructionSet;
 pub use real::Real;
 pub use scorer::{Front, Scorer, Scores};

@@ -1,6 +1,6 @@
 //! Stage two: training a perceptron behind a gate, one fused step a mini-batch.
 
-use crate::adam::Adam;
+use crate::adam::{Adam, Memory};
 use crate::affine::{affine, affine_input_gradient, affine_parameter_gradient};
 use crate::block::{Block, Lanes};
 use crate::columns::{Columns, at};
@@ -292,6 +292,19 @@ impl StageTwo {
     /// Parameters as they are now.
     pub fn parameters(&self) -> &[f32] {
         self.adam.parameters()
+    }
+
+    /// What the optimizer remembers, to go on later.
+    pub fn memory(&self) -> Memory {
+        self.adam.memory()
+    }
+
+    /// Goes on with what the optimizer of an earlier model with the same settings remembered.
+    ///
+    /// # Panics
+    /// If it remembers another number of parameters.
+    pub fn remember(&mut self, memory: &Memory) {
+        self.adam.remember(memory);
     }
 
     #[cfg(test)]

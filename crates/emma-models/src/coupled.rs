@@ -6,12 +6,12 @@ use emma_attention::{Emma, PotentialEnergies, Regularizers};
 use emma_energy::EnergyEstimator;
 
 use crate::error::{Error, Result};
-use crate::model::{ModelOutput, MultiModalModel, concatenate, one_logit_a_row};
+use crate::model::{ModelOutput, MultiModalModel, concatenate, outputs_of_rows};
 use crate::training::{StandardForm, StandardGate, perceptron};
 
 /// EMMA in front of any network: energies, attention, weighted modes, network.
 ///
-/// The network is any [`Module`] that takes `[rows, all features]` and gives one logit a row. A
+/// The network is any [`Module`] that takes `[rows, all features]` and gives one number or one a class for each row. A
 /// network that wants its modes apart calls [`Emma::forward`] itself.
 ///
 /// # Source
@@ -85,7 +85,7 @@ impl<N: Module + 'static> MultiModalModel for Coupled<N> {
             .network
             .forward(&concatenate(&output.weighted_modes)?)?;
         Ok(ModelOutput {
-            logits: one_logit_a_row(&logits)?,
+            logits: outputs_of_rows(&logits)?,
             emma: Some(output),
         })
     }

@@ -42,6 +42,22 @@ pub enum Error {
         /// Which rows.
         what: &'static str,
     },
+    /// As many of something were needed as there are trainees.
+    #[error("expected {expected} trainees, got {found}")]
+    TraineeCount {
+        /// Trainees of the session.
+        expected: usize,
+        /// How many came.
+        found: usize,
+    },
+    /// A model does something else than what is asked of it.
+    #[error("expected a {expected} model, got a {found} one")]
+    TaskKind {
+        /// The task that is needed.
+        expected: &'static str,
+        /// The model's task.
+        found: &'static str,
+    },
     /// The loss is no longer a finite number.
     #[error("the {which} loss is {value} in epoch {epoch}: training diverged")]
     Diverged {

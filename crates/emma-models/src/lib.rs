@@ -41,6 +41,7 @@ mod nearest;
 pub mod network;
 pub mod standardize;
 pub mod statistics;
+pub mod task;
 pub mod threshold;
 pub mod trained;
 pub mod training;
@@ -50,17 +51,20 @@ pub use batch::Batch;
 pub use checkpoint::{Checkpoint, ModeColumns, ModelMetadata};
 pub use coupled::Coupled;
 pub use error::{Error, Result};
-pub use metrics::{ClassificationMetrics, ConfusionMatrix, Metric};
+pub use metrics::{
+    ClassificationMetrics, ConfusionMatrix, Metric, MulticlassMetrics, RegressionMetrics,
+};
 pub use model::{ModelOutput, MultiModalModel, concatenate};
 pub use network::{Mlp, MlpConfig};
 pub use standardize::Standardize;
 pub use statistics::MeanInterval;
+pub use task::Task;
 pub use threshold::ThresholdRule;
-pub use trained::{Explanation, Prediction, TrainedModel, scoring_type};
+pub use trained::{Answers, Explanation, Prediction, TrainedModel, scoring_type};
 pub use training::{
-    EpochLosses, StandardForm, Trainee, TrainingConfig, TrainingHistory, TrainingRows,
-    binary_cross_entropy, constant_prediction_loss, train, train_together,
-    train_without_validation,
+    EpochLosses, Loss, StandardForm, Trainee, TrainingConfig, TrainingHistory, TrainingRows,
+    TrainingSession, TrainingState, binary_cross_entropy, constant_prediction_loss, cross_entropy,
+    squared_error, train, train_together, train_without_validation,
 };
 
 /// The example of the workspace's front page compiles and runs.

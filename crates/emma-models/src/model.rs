@@ -9,7 +9,8 @@ use crate::training::StandardForm;
 /// What a model says about a batch.
 #[derive(Debug, Clone)]
 pub struct ModelOutput {
-    /// Log-odds of label 1, `[rows]`.
+    /// What the network gives: log-odds of label 1 or one number, `[rows]`; log-probabilities of several
+    /// classes up to a constant, `[rows, classes]`.
     pub logits: Tensor,
     /// What EMMA saw on the way, if the model has it.
     pub emma: Option<EmmaOutput>,
@@ -19,18 +20,18 @@ impl ModelOutput {
     /// Output of a network without EMMA.
     ///
     /// # Shapes
-    /// - `output`: `[rows]` or `[rows, 1]`
+    /// - `output`: `[rows]`, `[rows, 1]` or `[rows, classes]`
     ///
     /// # Errors
     /// [`Error::Shape`].
     pub fn from_network(output: &Tensor) -> Result<Self> {
         Ok(Self {
-            logits: one_logit_a_row(output)?,
+            logits: outputs_of_rows(output)?,
             emma: None,
         })
     }
 
-    /// Probability of label 1, `sigmoid(logit)`, `[rows]`.
+    /// Probability of label 1, `sigmoid(logit)`, `[rows]`, of a binary classifier.
     ///
     /// # Errors
     /// Only candle's own.
@@ -39,9 +40,9 @@ impl ModelOutput {
     }
 }
 
-/// A binary classifier of rows that have several modes.
+/// A model of rows that have several modes.
 pub trait MultiModalModel {
-    /// Log-odds of every row.
+    /// What the network gives for every row, before any sigmoid or softmax.
     ///
     /// # Shapes
     /// - `modes`: one `[rows, …]` tensor a mode, standardized
@@ -134,13 +135,13 @@ pub fn concatenate(modes: &[Tensor]) -> Result<Tensor> {
     Ok(Tensor::cat(&flat, 1)?)
 }
 
-pub(crate) fn one_logit_a_row(output: &Tensor) -> Result<Tensor> {
+pub(crate) fn outputs_of_rows(output: &Tensor) -> Result<Tensor> {
     match output.dims() {
-        [_] => Ok(output.clone()),
         [_, 1] => Ok(output.squeeze(1)?),
+        [_] | [_, _] => Ok(output.clone()),
         dims => Err(Error::Shape {
             what: "network output".into(),
-            expected: "[rows] or [rows, 1]".into(),
+            expected: "[rows] or [rows, outputs]".into(),
             found: dims.to_vec(),
         }),
     }

@@ -1,13 +1,28 @@
 //! Rules that choose the probability from which a row counts as positive.
 
+use std::fmt;
+use std::str::FromStr;
+
+use emma_energy::tensor_file::excerpt;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::{LabeledRows, OperatingPoint, OperatingPoints};
 
 /// A rule for the decision threshold, applied to validation rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+///
+/// Written as `max_f1`, `roc_corner`, `recall:0.95`, `fpr:0.01`, `cost:10,1`; so too in files.
+///
+/// ```
+/// use emma_models::ThresholdRule;
+///
+/// let rule: ThresholdRule = "cost:10,1".parse()?;
+/// assert_eq!(rule, ThresholdRule::Cost { false_negative: 10., false_positive: 1. });
+/// assert_eq!(rule.to_string(), "cost:10,1");
+/// # Ok::<(), emma_models::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum ThresholdRule {
     /// The largest F1, after averaging over nine neighbouring thresholds: the plain maximum
     /// follows single rows.
@@ -16,6 +31,95 @@ pub enum ThresholdRule {
     /// The point of the ROC curve nearest to its upper left corner, `FPR² + (1 − TPR)²`, the
     /// thesis's rule. With few positives it lands far too low for F1.
     RocCorner,
+    /// The highest threshold that finds at least this share of the positives; above 0, at most 1.
+    Recall(f64),
+    /// The lowest threshold that takes at most this share of the negatives for positives; from 0 to
+    /// below 1. If the likeliest rows are already too many, a threshold above all of them.
+    FalsePositiveRate(f64),
+    /// The least cost of all mistakes, each of the two kinds at its price; the strictest of equals. A
+    /// threshold above all rows counts too.
+    Cost {
+        /// Price of a positive that is missed; not negative.
+        false_negative: f64,
+        /// Price of a negative that is taken for a positive; not negative.
+        false_positive: f64,
+    },
+}
+
+/// How rules are written, for messages.
+const WRITTEN: &str = "max_f1, roc_corner, recall:SHARE (above 0, at most 1), fpr:SHARE (from 0 to below 1), or \
+                       cost:FN,FP (prices of a missed positive and of a false alarm, not negative, not both 0)";
+
+impl FromStr for ThresholdRule {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let refusal = || Error::InvalidSetting {
+            name: "threshold rule",
+            expected: WRITTEN,
+            found: excerpt(text),
+        };
+        let number = |text: &str| text.trim().parse::<f64>().map_err(|_| refusal());
+        let (name, level) = text.trim().split_once(':').unwrap_or((text.trim(), ""));
+        let rule = match name {
+            "max_f1" | "roc_corner" if text.contains(':') => None,
+            "max_f1" => Some(Self::MaxF1),
+            "roc_corner" => Some(Self::RocCorner),
+            "recall" => {
+                let share = number(level)?;
+                (share > 0. && share <= 1.).then_some(Self::Recall(share))
+            }
+            "fpr" => {
+                let share = number(level)?;
+                (0. ..1.)
+                    .contains(&share)
+                    .then_some(Self::FalsePositiveRate(share))
+            }
+            "cost" => {
+                let (false_negative, false_positive) = level.split_once(',').ok_or_else(refusal)?;
+                let prices = [number(false_negative)?, number(false_positive)?];
+                let valid = prices
+                    .iter()
+                    .all(|price| (0. ..f64::INFINITY).contains(price))
+                    && prices.iter().any(|&price| price > 0.);
+                valid.then_some(Self::Cost {
+                    false_negative: prices[0],
+                    false_positive: prices[1],
+                })
+            }
+            _ => None,
+        };
+        rule.ok_or_else(refusal)
+    }
+}
+
+impl fmt::Display for ThresholdRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MaxF1 => write!(f, "max_f1"),
+            Self::RocCorner => write!(f, "roc_corner"),
+            Self::Recall(share) => write!(f, "recall:{share}"),
+            Self::FalsePositiveRate(share) => write!(f, "fpr:{share}"),
+            Self::Cost {
+                false_negative,
+                false_positive,
+            } => write!(f, "cost:{false_negative},{false_positive}"),
+        }
+    }
+}
+
+impl TryFrom<String> for ThresholdRule {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<ThresholdRule> for String {
+    fn from(rule: ThresholdRule) -> Self {
+        rule.to_string()
+    }
 }
 
 /// Thresholds averaged over by [`ThresholdRule::MaxF1`].
@@ -35,9 +139,35 @@ impl ThresholdRule {
     /// is missing, [`Row`](crate::Error::Row) for another label or a NaN probability.
     pub fn choose(self, probabilities: &[f32], labels: &[u8]) -> Result<f64> {
         let candidates = candidates(probabilities, labels)?;
+        let of_each = |score: &dyn Fn(&Candidate) -> f64| candidates.iter().map(score).collect();
         let scores: Vec<f64> = match self {
             Self::MaxF1 => smooth(&candidates),
-            Self::RocCorner => candidates.iter().map(Candidate::roc_closeness).collect(),
+            Self::RocCorner => of_each(&Candidate::roc_closeness),
+            // The first that suffices is the strictest.
+            Self::Recall(share) => of_each(&|one| f64::from(u8::from(one.recall() >= share))),
+            Self::FalsePositiveRate(share) => {
+                let allowed = candidates.iter();
+                let allowed = allowed.take_while(|one| one.false_positive_rate() <= share);
+                return Ok(match allowed.last() {
+                    Some(loosest) => loosest.threshold,
+                    None => above_all(probabilities),
+                });
+            }
+            Self::Cost {
+                false_negative,
+                false_positive,
+            } => {
+                let cost = |one: &Candidate| {
+                    false_negative * one.missed() as f64
+                        + false_positive * one.false_positives() as f64
+                };
+                let of_none =
+                    false_negative * candidates.first().map_or(0, |one| one.positives) as f64;
+                if candidates.iter().all(|one| cost(one) >= of_none) {
+                    return Ok(above_all(probabilities));
+                }
+                of_each(&|one| -cost(one))
+            }
         };
         let mut best = 0;
         for (position, score) in scores.iter().enumerate() {
@@ -47,6 +177,15 @@ impl ThresholdRule {
         }
         Ok(candidates[best].threshold)
     }
+}
+
+/// A threshold that no row reaches.
+fn above_all(probabilities: &[f32]) -> f64 {
+    let highest = probabilities
+        .iter()
+        .fold(0f32, |highest, &next| highest.max(next));
+    let highest = f64::from(highest);
+    f64::midpoint(highest, 1.).max(highest.next_up())
 }
 
 /// A threshold with what it would count.
@@ -63,11 +202,24 @@ impl Candidate {
         2. * self.true_positives as f64 / (self.predicted + self.positives) as f64
     }
 
+    fn recall(&self) -> f64 {
+        self.true_positives as f64 / self.positives as f64
+    }
+
+    fn missed(&self) -> usize {
+        self.positives - self.true_positives
+    }
+
+    fn false_positives(&self) -> usize {
+        self.predicted - self.true_positives
+    }
+
+    fn false_positive_rate(&self) -> f64 {
+        self.false_positives() as f64 / (self.rows - self.positives) as f64
+    }
+
     fn roc_closeness(&self) -> f64 {
-        let false_positives = self.predicted - self.true_positives;
-        let false_positive_rate = false_positives as f64 / (self.rows - self.positives) as f64;
-        let miss_rate = 1. - self.true_positives as f64 / self.positives as f64;
-        -(false_positive_rate.powi(2) + miss_rate.powi(2))
+        -(self.false_positive_rate().powi(2) + (1. - self.recall()).powi(2))
     }
 }
 
@@ -203,6 +355,101 @@ mod tests {
             .map(|one| (one.true_positives, one.predicted));
         assert_eq!(counts.collect::<Vec<_>>(), [(0, 1), (1, 2), (2, 4)]);
         Ok(())
+    }
+
+    #[test]
+    fn rules_read_back_as_they_are_written() -> Result<()> {
+        for text in [
+            "max_f1",
+            "roc_corner",
+            "recall:0.95",
+            "fpr:0.01",
+            "fpr:0",
+            "cost:10,0.5",
+        ] {
+            let rule: ThresholdRule = text.parse()?;
+            assert_eq!(rule.to_string(), text);
+            let json = serde_json::to_string(&rule).expect("rules can be written");
+            assert_eq!(json, format!("\"{text}\""));
+            assert_eq!(
+                serde_json::from_str::<ThresholdRule>(&json).ok(),
+                Some(rule)
+            );
+        }
+        for text in [
+            "",
+            "f1",
+            "max_f1:1",
+            "recall",
+            "recall:0",
+            "recall:1.1",
+            "recall:NaN",
+            "fpr:1",
+            "fpr:-0.1",
+            "cost:1",
+            "cost:1,-1",
+            "cost:0,0",
+            "cost:inf,1",
+            "recall:0.9:1",
+        ] {
+            let error = text.parse::<ThresholdRule>().unwrap_err().to_string();
+            assert!(
+                error.contains("expected") || error.contains("must be max_f1"),
+                "{error}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Counted by hand: from the top 1 1 0 1 0 0 0 1 0 0.
+    const PROBABILITIES: [f32; 10] = [0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2];
+    const LABELS: [u8; 10] = [1, 1, 0, 1, 0, 0, 0, 1, 0, 0];
+
+    fn predicted(rule: &str) -> usize {
+        let rule: ThresholdRule = rule.parse().expect("a rule");
+        let threshold = rule.choose(&PROBABILITIES, &LABELS).expect("a threshold");
+        let above = |p: &&f32| f64::from(**p) >= threshold;
+        PROBABILITIES.iter().filter(above).count()
+    }
+
+    #[test]
+    fn a_wanted_recall_is_reached_with_as_few_rows_as_can_be() {
+        for (rule, rows) in [
+            ("recall:0.5", 2),
+            ("recall:0.51", 4),
+            ("recall:0.75", 4),
+            ("recall:1", 8),
+        ] {
+            assert_eq!(predicted(rule), rows, "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_false_positive_rate_is_used_up_and_not_exceeded() {
+        for (rule, rows) in [
+            ("fpr:0", 2),
+            ("fpr:0.1", 2),
+            ("fpr:0.17", 4),
+            ("fpr:0.5", 5),
+        ] {
+            assert_eq!(predicted(rule), rows, "{rule}");
+        }
+        // The likeliest row is negative.
+        let threshold = ThresholdRule::FalsePositiveRate(0.).choose(&[1., 0.5, 0.1], &[0, 1, 0]);
+        assert!(threshold.expect("a threshold") > 1.);
+    }
+
+    #[test]
+    fn the_cheapest_threshold_is_chosen() {
+        for (rule, rows) in [
+            ("cost:1,1", 2),
+            ("cost:2,1", 4),
+            ("cost:10,1", 8),
+            ("cost:0,1", 0),
+            ("cost:1,0", 8),
+        ] {
+            assert_eq!(predicted(rule), rows, "{rule}");
+        }
     }
 
     #[test]

@@ -5,10 +5,16 @@ mod common;
 
 use candle_core::{DType, Device, Tensor};
 use common::{MODELS, build, checkpoint, rows};
-use emma_models::{Checkpoint, TrainedModel, TrainingConfig, binary_cross_entropy, train};
+use emma_models::{
+    Checkpoint, Prediction, TrainedModel, TrainingConfig, binary_cross_entropy, train,
+};
 use emma_testkit::tolerance::{assert_close, values};
 use emma_testkit::{devices, devices_with};
 use safetensors::SafeTensors;
+
+fn probabilities(prediction: &Prediction) -> Vec<f32> {
+    prediction.answers.clone().into_probabilities().unwrap()
+}
 
 #[test]
 fn every_model_gives_one_logit_a_row() {
@@ -115,7 +121,7 @@ fn every_model_survives_saving_and_loading() {
             // The single mode's file knows nothing of the other mode.
             let modes = &batch.modes()[usize::from(name == "single_mode")..];
             let got = model.predict_standardized(modes).unwrap();
-            let got: Vec<f64> = got.probabilities.iter().map(|&p| f64::from(p)).collect();
+            let got: Vec<f64> = probabilities(&got).iter().map(|&p| f64::from(p)).collect();
             assert_close(name, &got, &expected, 1e-5, 1e-6);
 
             // x = 3 + 1.5 z, as the checkpoint's standardization has it.
@@ -123,7 +129,12 @@ fn every_model_survives_saving_and_loading() {
                 .iter()
                 .map(|mode| ((mode * 1.5).unwrap() + 3.).unwrap())
                 .collect();
-            let from_raw = model.predict(&raw).unwrap().probabilities;
+            let from_raw = model
+                .predict(&raw)
+                .unwrap()
+                .answers
+                .into_probabilities()
+                .unwrap();
             let from_raw: Vec<f64> = from_raw.iter().map(|&p| f64::from(p)).collect();
             assert_close(name, &from_raw, &expected, 1e-4, 1e-5);
         }
@@ -231,12 +242,8 @@ fn rows_far_beyond_f32_energies_are_scored() {
             Tensor::new(&[[0.5f32, 0.5], [-1e30, 1e30]], device).unwrap(),
         ];
         let prediction = model.predict_standardized(&modes).unwrap();
-        assert!(
-            prediction
-                .probabilities
-                .iter()
-                .all(|p| (0. ..=1.).contains(p))
-        );
+        let mut all = probabilities(&prediction).into_iter();
+        assert!(all.all(|p| (0. ..=1.).contains(&p)));
         let explanation = prediction.explanation.unwrap();
         assert!(explanation.attention[0][0] < 1e-6 && explanation.attention[0][1] > 0.5);
         assert!(explanation.attention[1][1] < 1e-6 && explanation.attention[1][0] > 0.5);
@@ -466,8 +473,8 @@ fn the_kernels_score_as_candle_does() {
             let rows = |values: &[f32]| vec![values.to_vec()];
             close(
                 "probability",
-                &rows(&found.probabilities),
-                &rows(&expected.probabilities),
+                &rows(&probabilities(&found)),
+                &rows(&probabilities(expected)),
             );
             assert_eq!(found.explanation.is_some(), name == "emma");
             if let (Some(found), Some(expected)) = (&found.explanation, &expected.explanation) {
@@ -486,7 +493,7 @@ fn the_kernels_score_as_candle_does() {
             } else {
                 model.probabilities_standardized(modes).unwrap()
             };
-            assert_eq!(alone, found.probabilities);
+            assert_eq!(alone, probabilities(&found));
         }
     }
 }

@@ -294,12 +294,19 @@ fn cross_entropy_is_the_negative_log_likelihood_at_any_weight() {
     }
 }
 
+fn weighing(positive_weight: f64) -> TrainingConfig {
+    TrainingConfig {
+        positive_weight,
+        ..TrainingConfig::default()
+    }
+}
+
 #[test]
 fn no_constant_prediction_has_a_smaller_loss() {
     for device in devices_with(DType::F64) {
         let labels = Tensor::new(&[1f64, 0., 0., 0., 1., 0., 0., 0.], device).unwrap();
         for weight in [1., 3.] {
-            let least = constant_prediction_loss(&labels, weight).unwrap();
+            let least = constant_prediction_loss(&labels, &weighing(weight)).unwrap();
             let smallest = (-400..400)
                 .map(|step| {
                     let logits = (labels.ones_like().unwrap() * (f64::from(step) / 100.)).unwrap();
@@ -310,7 +317,12 @@ fn no_constant_prediction_has_a_smaller_loss() {
             assert_close("loss", &[least], &[smallest], 1e-5, 0.);
         }
         let ones = Tensor::ones(3, DType::F32, device).unwrap();
-        assert!(constant_prediction_loss(&ones, 1.).unwrap().abs() < 1e-12);
+        assert!(
+            constant_prediction_loss(&ones, &weighing(1.))
+                .unwrap()
+                .abs()
+                < 1e-12
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 
 use candle_core::{Device, Tensor};
 use emma_data::{Chunk, LabelColumn, MissingValues, TableReader};
-use emma_models::{Checkpoint, ModelMetadata, Prediction, TrainedModel};
+use emma_models::{Answers, Checkpoint, ModelMetadata, Prediction, TrainedModel};
 use rayon::ThreadPool;
 
 use crate::args::{GlobalArgs, ScoreArgs};
@@ -153,7 +153,10 @@ fn append(
     first_row: u64,
     explain: bool,
 ) {
-    for (row, probability) in prediction.probabilities.iter().enumerate() {
+    let Answers::Binary(probabilities) = &prediction.answers else {
+        return;
+    };
+    for (row, probability) in probabilities.iter().enumerate() {
         let label = label(*probability, model.metadata());
         let _ = write!(text, "{},{probability},{label}", first_row + row as u64);
         if let Some(explanation) = &prediction.explanation {

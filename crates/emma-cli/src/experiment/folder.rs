@@ -15,12 +15,25 @@ pub(crate) const RESULTS_FILE: &str = "results.json";
 /// File of everything that the results depend on, written first.
 pub(crate) const SETTINGS_FILE: &str = "settings.json";
 
-/// Makes the folder ready to be filled or continued; returns its results if it is finished.
+/// Makes an experiment's folder ready to be filled or continued; returns its results if it is finished.
+pub(crate) fn prepare<R: DeserializeOwned>(
+    folder: &Path,
+    settings: &impl Serialize,
+    outputs: &[&str],
+    fresh: bool,
+    upgrade: fn(&mut Value),
+) -> CommandResult<Option<R>> {
+    prepare_for(RESULTS_FILE, folder, settings, outputs, fresh, upgrade)
+}
+
+/// Makes a folder ready to be filled or continued; returns its results, which are in the file of this
+/// name, if it is finished.
 ///
 /// The settings' key `experiment` marks a folder as an experiment's own. `outputs` are the other files and
 /// folders that the experiment makes, which a fresh start removes. `upgrade` completes the settings of an
 /// earlier version.
-pub(crate) fn prepare<R: DeserializeOwned>(
+pub(crate) fn prepare_for<R: DeserializeOwned>(
+    results_file: &str,
     folder: &Path,
     settings: &impl Serialize,
     outputs: &[&str],
@@ -50,7 +63,7 @@ pub(crate) fn prepare<R: DeserializeOwned>(
                 )));
             }
         }
-        Some(_) if fresh => remove_earlier_run(folder, outputs)?,
+        Some(_) if fresh => remove_earlier_run(folder, results_file, outputs)?,
         Some(mut earlier) => {
             upgrade(&mut earlier);
             if let Some((name, then, now)) = first_difference(&earlier, &now) {
@@ -65,7 +78,7 @@ pub(crate) fn prepare<R: DeserializeOwned>(
             for name in outputs {
                 files::remove_unfinished(&folder.join(name));
             }
-            let results_path = folder.join(RESULTS_FILE);
+            let results_path = folder.join(results_file);
             return if results_path.exists() {
                 Ok(Some(read_json(&results_path)?))
             } else {
@@ -79,9 +92,9 @@ pub(crate) fn prepare<R: DeserializeOwned>(
 }
 
 /// Removes what an earlier run wrote, and nothing else.
-fn remove_earlier_run(folder: &Path, outputs: &[&str]) -> CommandResult<()> {
+fn remove_earlier_run(folder: &Path, results_file: &str, outputs: &[&str]) -> CommandResult<()> {
     // The settings go last: a folder without them is not taken for an unfinished run.
-    for name in [RESULTS_FILE].iter().chain(outputs).chain(&[SETTINGS_FILE]) {
+    for name in [results_file].iter().chain(outputs).chain(&[SETTINGS_FILE]) {
         let path = folder.join(name);
         let removed = if path.is_dir() {
             std::fs::remove_dir_all(&path)

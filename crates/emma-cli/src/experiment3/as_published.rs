@@ -16,10 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use super::conditions::{Condition, UNCORRUPTED, short_names};
 use super::data::SeedData;
-use super::models::{DynModel, Energies, ModelKind, Start, Tensors, TrainedAutoencoder};
+use super::models::{ModelKind, Start};
 use super::settings::{SIMULATED, Settings};
+use crate::energies::{Energies, TrainedAutoencoder};
 use crate::experiment::over_seeds::OverSeeds;
 use crate::failure::CommandResult;
+use crate::networks::{DynModel, Tensors};
 use crate::progress::Progress;
 use crate::text::align;
 
@@ -256,7 +258,9 @@ impl Program<'_> {
         let modes = self.samples.modes().iter().zip(clean.modes());
         let trained: Vec<TrainedAutoencoder> = modes
             .map(|(mode, rows)| {
-                TrainedAutoencoder::train(self.settings, &mode.name, rows, self.seed)
+                let n_hidden = self.settings.autoencoder_hidden;
+                let training = &self.settings.autoencoder_training;
+                TrainedAutoencoder::train(&mode.name, rows, n_hidden, training, self.seed)
             })
             .collect::<CommandResult<_>>()?;
         let mut energies = Energies::new(trained)?;
@@ -370,7 +374,7 @@ impl Program<'_> {
         fitted: &Fitted,
         autoencoders: Option<&[DenoisingAutoencoder]>,
     ) -> CommandResult<Vec<f64>> {
-        let labels = &self.data.test.labels;
+        let labels = &self.data.test.labels();
         let conditions = conditions(self.settings)?;
         let scores = conditions.iter().map(|(_, condition)| {
             let rows = if condition.name == UNCORRUPTED

@@ -130,11 +130,8 @@ pub(crate) fn look(
         let test = looking.data.corrupted_test(&condition, settings)?;
         let prediction = looking.model.predict_standardized(&test)?;
         let explanation = explanation(&prediction)?;
-        for (&probability, &label) in prediction
-            .probabilities
-            .iter()
-            .zip(&looking.data.test.labels)
-        {
+        let probabilities = prediction.answers.clone().into_probabilities()?;
+        for (probability, label) in probabilities.into_iter().zip(looking.data.test.labels()) {
             let probability = f64::from(probability);
             rows.push(Judged {
                 is_positive: label == 1,

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use emma_data::{
     CorruptedModes, Corruption, CorruptionRecord, ModeCorruption, NoiseStd, Samples, Split,
-    SplitFractions, Standardization, corrupt, generator, stratified_split,
+    SplitFractions, Standardization, generator, stratified_split,
 };
 use emma_models::Batch;
 use ndarray::{Array2, Axis};
@@ -11,23 +11,7 @@ use ndarray::{Array2, Axis};
 use super::conditions::Condition;
 use super::settings::Settings;
 use crate::failure::{CommandResult, Failure};
-
-/// Rows of one part of a split, all modes.
-pub(crate) struct Part {
-    /// Raw values, one `[rows, features]` array a mode.
-    raw: Vec<Array2<f32>>,
-    /// Standard scores.
-    standardized: Vec<Array2<f32>>,
-    pub(crate) labels: Vec<u8>,
-    device: Device,
-}
-
-/// A part's rows with one mode of some of them corrupted.
-pub(crate) struct CorruptedPart {
-    pub(crate) modes: Vec<Array2<f32>>,
-    pub(crate) record: CorruptionRecord,
-    device: Device,
-}
+use crate::part::{CorruptedPart, Part, tensors};
 
 /// Everything random about the data of one seed.
 pub(crate) struct SeedData {
@@ -51,8 +35,8 @@ impl SeedData {
         device: &Device,
     ) -> CommandResult<Self> {
         let (split, training_rows, standardization) = split_and_fit(samples, seed)?;
-        let train = Part::new(&training_rows, &standardization, device)?;
-        let part = |rows: &[usize]| Part::new(&samples.select(rows)?, &standardization, device);
+        let train = part(&training_rows, &standardization, device)?;
+        let part = |rows: &[usize]| part(&samples.select(rows)?, &standardization, device);
         let validation = part(&split.validation)?;
         let test = part(&split.test)?;
         let noise = Corruption::Noise(NoiseStd::new(settings.noise_std)?);
@@ -207,103 +191,20 @@ fn split_and_fit(
     Ok((split, training_rows, standardization))
 }
 
-impl Part {
-    fn new(
-        samples: &Samples,
-        standardization: &[Standardization],
-        device: &Device,
-    ) -> CommandResult<Self> {
-        let standardized = samples
-            .modes()
-            .iter()
-            .zip(standardization)
-            .map(|(mode, standardization)| standardization.apply(mode.values.view()))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            raw: samples
-                .modes()
-                .iter()
-                .map(|mode| mode.values.clone())
-                .collect(),
-            standardized,
-            labels: samples.labels().to_vec(),
-            device: device.clone(),
-        })
-    }
-
-    fn n_rows(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// The thesis's mixture: half of the rows clean, the rest shared among the modes.
-    fn mixture(
-        &self,
-        corruption: Corruption,
-        rng: &mut emma_data::Generator,
-    ) -> CommandResult<CorruptedPart> {
-        let record = CorruptionRecord::mixture(self.n_rows(), self.standardized.len(), rng)?;
-        self.corrupted(record, corruption, rng)
-    }
-
-    fn corrupted(
-        &self,
-        record: CorruptionRecord,
-        corruption: Corruption,
-        rng: &mut emma_data::Generator,
-    ) -> CommandResult<CorruptedPart> {
-        Ok(CorruptedPart {
-            modes: corrupt(&self.standardized, &record, &corruption, rng)?,
-            record,
-            device: self.device.clone(),
-        })
-    }
-
-    /// Raw rows, one tensor a mode.
-    pub(crate) fn raw_tensors(&self) -> CommandResult<Vec<Tensor>> {
-        tensors(&self.raw, &self.device)
-    }
-
-    /// Standardized rows, one tensor a mode.
-    pub(crate) fn tensors(&self) -> CommandResult<Vec<Tensor>> {
-        tensors(&self.standardized, &self.device)
-    }
-
-    /// Clean standardized rows with their labels.
-    pub(crate) fn batch(&self) -> CommandResult<Batch> {
-        Ok(Batch::new(self.tensors()?, self.label_tensor()?)?)
-    }
-
-    /// Corrupted rows with this part's labels.
-    pub(crate) fn corrupted_batch(&self, corrupted: &CorruptedPart) -> CommandResult<Batch> {
-        let batch = Batch::new(corrupted.tensors()?, self.label_tensor()?)?;
-        Ok(batch.with_corruption_sign(tensor(&corrupted.record.signs(), &self.device)?)?)
-    }
-
-    fn label_tensor(&self) -> CommandResult<Tensor> {
-        let labels: Vec<f32> = self.labels.iter().map(|&label| f32::from(label)).collect();
-        Ok(Tensor::from_vec(labels, self.n_rows(), &self.device)?)
-    }
-}
-
-impl CorruptedPart {
-    /// Corrupted standardized rows, one tensor a mode.
-    pub(crate) fn tensors(&self) -> CommandResult<Vec<Tensor>> {
-        tensors(&self.modes, &self.device)
-    }
-}
-
-fn tensors(modes: &[Array2<f32>], device: &Device) -> CommandResult<Vec<Tensor>> {
-    modes.iter().map(|mode| tensor(mode, device)).collect()
-}
-
-fn tensor(values: &Array2<f32>, device: &Device) -> CommandResult<Tensor> {
-    let row_major: Vec<f32> = values.iter().copied().collect();
-    Ok(Tensor::from_vec(row_major, values.dim(), device)?)
+fn part(
+    samples: &Samples,
+    standardization: &[Standardization],
+    device: &Device,
+) -> CommandResult<Part> {
+    let modes = samples.modes().iter();
+    let raw = modes.map(|mode| mode.values.clone()).collect();
+    let targets = samples.labels().iter().map(|&label| label.into());
+    Part::new(raw, targets.collect(), standardization, device)
 }
 
 #[cfg(test)]
 mod tests {
-    use emma_data::read_candidates;
+    use emma_data::{corrupt, read_candidates};
 
     use super::super::settings::DataSettings;
     use super::*;

@@ -1,10 +1,11 @@
 //! The combinations of hyper-parameters that `with` chooses from, by validation F1.
 
 use clap::ValueEnum;
-use emma_attention::{Coldness, Regularizers};
+use emma_attention::Regularizers;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::CommandResult;
+use crate::networks::{Candidate, combinations};
 
 /// Values of the coldness at which EMMA is trained without regularizers to show what the coldness does,
 /// whatever the grid. Those that are not in the grid are not chosen from.
@@ -64,20 +65,6 @@ impl Default for Grid {
     }
 }
 
-/// One combination.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Candidate {
-    pub(crate) coldness: Coldness,
-    pub(crate) regularizers: Regularizers,
-}
-
-impl Candidate {
-    /// Whether it has neither regularizer.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.regularizers.capacity_weight == 0. && self.regularizers.energy_weight == 0.
-    }
-}
-
 impl Grid {
     /// All combinations: coldness slowest, λ_e fastest. `regularizers` says what the weights weigh.
     pub(crate) fn candidates(
@@ -85,24 +72,7 @@ impl Grid {
         coldness: &[f64],
         regularizers: Regularizers,
     ) -> CommandResult<Vec<Candidate>> {
-        let mut candidates = Vec::new();
-        for &coldness in coldness {
-            let coldness = Coldness::new(coldness)?;
-            for &capacity_weight in &self.lambda_c {
-                for &energy_weight in &self.lambda_e {
-                    let regularizers = Regularizers {
-                        capacity_weight,
-                        energy_weight,
-                        ..regularizers
-                    };
-                    candidates.push(Candidate {
-                        coldness,
-                        regularizers,
-                    });
-                }
-            }
-        }
-        Ok(candidates)
+        combinations(coldness, &self.lambda_c, &self.lambda_e, regularizers)
     }
 }
 

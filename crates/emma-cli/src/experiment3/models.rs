@@ -1,31 +1,17 @@
 //! The six models: how each is built, on which rows it learns, and what its file says.
 
-use std::collections::BTreeMap;
-
-use candle_core::{DType, Device, Tensor};
-use emma_attention::{Emma, EmmaConfig, PotentialEnergies};
+use candle_core::Device;
 use emma_data::{Samples, generator};
-use emma_energy::{
-    AutoencoderConfig, DenoisingAutoencoder, EnergyEstimator, PotentialEnergy, SeededVarMap,
-    lowest_energy, train_autoencoder,
-};
+use emma_energy::SeededVarMap;
 use emma_models::checkpoint::{FORMAT_VERSION, Kind};
 use emma_models::trained::{ALTERNATIVE_ATTENTION, DENOISING_AUTOENCODER, MLP};
-use emma_models::{
-    AlternativeAttention, Batch, Concatenation, Coupled, Mlp, MlpConfig, ModeColumns,
-    ModelMetadata, MultiModalModel, SingleMode,
-};
+use emma_models::{ModeColumns, ModelMetadata, Task};
 use serde_json::{Map, Value, json};
 
-use super::grid::Candidate;
 use super::settings::Settings;
+use crate::energies::Energies;
 use crate::failure::CommandResult;
-
-/// Named tensors.
-pub(crate) type Tensors = BTreeMap<String, Tensor>;
-
-/// Any of the models, to be trained on any thread.
-pub(crate) type DynModel = dyn MultiModalModel + Send + Sync;
+use crate::networks::{self, Candidate, DynModel, Front, Shape, Tensors};
 
 /// What a model begins with.
 pub(crate) struct Start<'a> {
@@ -80,56 +66,26 @@ impl ModelKind {
         chosen
     }
 
-    /// Builds the model on `variables`, which live on `device`.
-    fn build(
-        self,
-        settings: &Settings,
-        samples: &Samples,
-        energies: &Energies,
-        variables: &SeededVarMap,
-        device: &Device,
-    ) -> CommandResult<Box<DynModel>> {
-        let vb = variables.var_builder(DType::F32, device);
-        let config = MlpConfig {
-            n_inputs: match self {
-                Self::SingleMode(mode) => samples.modes()[mode].columns.len(),
-                _ => n_features(samples),
-            },
-            hidden: match self {
-                Self::SingleMode(_) => settings.single_mode_hidden.clone(),
-                _ => settings.network_hidden.clone(),
-            },
+    /// What stands before the network, and the network's widths.
+    fn design(self, settings: &Settings, samples: &Samples) -> (Front, Shape) {
+        let shape = |hidden: &[usize]| Shape {
+            mode_widths: samples
+                .modes()
+                .iter()
+                .map(|mode| mode.columns.len())
+                .collect(),
+            hidden: hidden.to_vec(),
             n_outputs: 1,
+            minimum_self_weight: settings.minimum_self_weight,
         };
-        let network = Mlp::new(&config, &vb.pp("network"))?;
-        Ok(match self {
-            Self::SingleMode(mode_index) => Box::new(SingleMode {
-                mode_index,
-                network,
-            }),
-            Self::Base | Self::Without => Box::new(Concatenation { network }),
-            Self::Alternative => Box::new(AlternativeAttention::new(
-                samples.n_modes(),
-                n_features(samples),
-                network,
-                &vb.pp("alternative"),
-            )?),
-            Self::With(candidate) => {
-                let config = EmmaConfig {
-                    n_modes: samples.n_modes(),
-                    coldness: candidate.coldness,
-                    minimum_self_weight: settings.minimum_self_weight,
-                    ..EmmaConfig::default()
-                };
-                let emma = Emma::new(&config, &energies.minimum_potential, &vb.pp("attention"))?;
-                Box::new(Coupled::new(
-                    energies.estimators(),
-                    emma,
-                    candidate.regularizers,
-                    network,
-                )?)
+        match self {
+            Self::SingleMode(mode) => {
+                (Front::SingleMode(mode), shape(&settings.single_mode_hidden))
             }
-        })
+            Self::Base | Self::Without => (Front::Open, shape(&settings.network_hidden)),
+            Self::Alternative => (Front::Softmax, shape(&settings.network_hidden)),
+            Self::With(candidate) => (Front::Emma(candidate), shape(&settings.network_hidden)),
+        }
     }
 
     /// A model before training: given first values, and for the rest those that the seed draws at this
@@ -147,7 +103,8 @@ impl ModelKind {
         for (name, value) in start.first_values {
             variables.preset(name, value)?;
         }
-        let model = self.build(settings, samples, energies, &variables, device)?;
+        let (front, shape) = self.design(settings, samples);
+        let model = networks::build(front, &shape, energies, &variables, device)?;
         Ok((model, variables))
     }
 
@@ -216,111 +173,8 @@ impl ModelKind {
             }),
             network: Kind::new(kind).with("hidden", json!(hidden)),
             threshold: 0.5,
+            task: Task::default(),
             training,
         }
-    }
-}
-
-fn n_features(samples: &Samples) -> usize {
-    samples.modes().iter().map(|mode| mode.columns.len()).sum()
-}
-
-/// Stage one: a trained, frozen autoencoder a mode.
-pub(crate) struct Energies {
-    autoencoders: Vec<DenoisingAutoencoder>,
-    /// Lowest potential of each mode on clean training rows, `[modes]`; on the CPU, the module
-    /// takes its own copy.
-    minimum_potential: Tensor,
-    /// All of it under the names of the model file.
-    pub(crate) tensors: Tensors,
-}
-
-impl Energies {
-    /// Collects the modes' trained autoencoders.
-    pub(crate) fn new(modes: Vec<TrainedAutoencoder>) -> CommandResult<Self> {
-        let mut tensors = Tensors::new();
-        let mut autoencoders = Vec::with_capacity(modes.len());
-        let mut lowest = Vec::with_capacity(modes.len());
-        for mode in modes {
-            tensors.extend(mode.tensors);
-            lowest.push(mode.lowest as f32);
-            autoencoders.push(mode.autoencoder);
-        }
-        let minimum_potential = Tensor::new(lowest, &Device::Cpu)?;
-        tensors.insert(
-            "attention.minimum_potential".into(),
-            minimum_potential.clone(),
-        );
-        Ok(Self {
-            autoencoders,
-            minimum_potential,
-            tensors,
-        })
-    }
-
-    /// The modes' autoencoders.
-    pub(super) fn autoencoders(&self) -> &[DenoisingAutoencoder] {
-        &self.autoencoders
-    }
-
-    /// Takes other lowest potentials, `[modes]`, of other estimators.
-    pub(super) fn set_minimum_potential(&mut self, lowest: &Tensor) -> CommandResult<()> {
-        self.minimum_potential = lowest.to_device(&Device::Cpu)?;
-        Ok(())
-    }
-
-    /// Adds their potential energies to standardized rows, to compute once.
-    pub(crate) fn annotate(&self, batch: Batch) -> CommandResult<Batch> {
-        let potentials = PotentialEnergies::estimate(&self.estimators(), batch.modes())?;
-        Ok(batch.with_potentials(potentials)?)
-    }
-
-    fn estimators(&self) -> Vec<Box<dyn EnergyEstimator>> {
-        self.autoencoders
-            .iter()
-            .map(|autoencoder| {
-                Box::new(PotentialEnergy(autoencoder.clone())) as Box<dyn EnergyEstimator>
-            })
-            .collect()
-    }
-}
-
-/// One mode's share of [`Energies`].
-pub(crate) struct TrainedAutoencoder {
-    autoencoder: DenoisingAutoencoder,
-    lowest: f64,
-    tensors: Tensors,
-}
-
-impl TrainedAutoencoder {
-    /// Trains on the clean, standardized training rows of one mode.
-    pub(crate) fn train(
-        settings: &Settings,
-        mode: &str,
-        rows: &Tensor,
-        seed: u64,
-    ) -> CommandResult<Self> {
-        let stream = |purpose: &str| generator(seed, &format!("autoencoder {mode} {purpose}"));
-        let variables = SeededVarMap::new(stream("first values"));
-        let vb = variables.var_builder(DType::F32, rows.device());
-        let config = AutoencoderConfig {
-            n_features: rows.dim(1)?,
-            n_hidden: settings.autoencoder_hidden,
-        };
-        let autoencoder = DenoisingAutoencoder::new(&config, &vb.pp("energy").pp(mode))?;
-        train_autoencoder(
-            &autoencoder,
-            &variables,
-            rows,
-            &settings.autoencoder_training,
-            &mut stream("training"),
-        )?;
-        let autoencoder = autoencoder.frozen();
-        let lowest = lowest_energy(&PotentialEnergy(autoencoder.clone()), rows)?;
-        Ok(Self {
-            autoencoder,
-            lowest,
-            tensors: variables.snapshot()?,
-        })
     }
 }

@@ -73,11 +73,20 @@ impl<T> ByRule<T> {
         })
     }
 
-    /// That of one rule.
-    pub(crate) fn get(&self, rule: ThresholdRule) -> &T {
+    /// Something else of each.
+    pub(crate) fn map<U>(self, make: impl Fn(T) -> U) -> ByRule<U> {
+        ByRule {
+            max_f1: make(self.max_f1),
+            roc_corner: make(self.roc_corner),
+        }
+    }
+
+    /// That of one rule, if it is one of the two that are compared.
+    pub(crate) fn get(&self, rule: ThresholdRule) -> Option<&T> {
         match rule {
-            ThresholdRule::MaxF1 => &self.max_f1,
-            ThresholdRule::RocCorner => &self.roc_corner,
+            ThresholdRule::MaxF1 => Some(&self.max_f1),
+            ThresholdRule::RocCorner => Some(&self.roc_corner),
+            _ => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use emma_models::{Metric, ThresholdRule};
+use emma_models::Metric;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::close_look::{ByMode, Learned, SeedLook};
@@ -62,7 +62,7 @@ impl Page<'_> {
         let mut report = describe(report, &settings.data)
             .fact("Seeds", format!("{:?}", results.seeds))
             .fact("Epochs", settings.training.n_epochs.to_string())
-            .fact("Threshold rule", rule_name(settings.threshold_rule))
+            .fact("Threshold rule", settings.threshold_rule.to_string())
             .fact("emma", settings.version.clone());
         if !can_show(results.seeds.len(), results.paired_differences.len()) {
             let text = format!(
@@ -792,13 +792,6 @@ fn signed(figure: &OverSeeds) -> String {
     })
 }
 
-fn rule_name(rule: ThresholdRule) -> &'static str {
-    match rule {
-        ThresholdRule::MaxF1 => "max_f1",
-        ThresholdRule::RocCorner => "roc_corner",
-    }
-}
-
 /// What makes these results again, with the options that are not the default.
 fn command(results: &Results) -> String {
     let settings = &results.settings;
@@ -835,7 +828,7 @@ fn command(results: &Results) -> String {
         add("positive-weight", weight.to_string());
     }
     if settings.threshold_rule != default.threshold_rule {
-        add("threshold-rule", rule_name(settings.threshold_rule).into());
+        add("threshold-rule", settings.threshold_rule.to_string());
     }
     if settings.retrain {
         add("retrain", String::new());

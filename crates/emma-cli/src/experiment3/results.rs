@@ -289,7 +289,9 @@ impl ModelResults {
 
 impl RuleResults {
     fn new(seeds: &[&ModelOutcome], rule: ThresholdRule, conditions: &[String]) -> Self {
-        let of_rule = seeds.iter().map(|seed| seed.threshold_rules.get(rule));
+        let of_rule = seeds
+            .iter()
+            .filter_map(|seed| seed.threshold_rules.get(rule));
         let figure = |condition: &String| {
             let per_seed = of_rule.clone().filter_map(|of| of.f1.get(condition));
             (

@@ -1,7 +1,6 @@
 //! One seed: train, select and threshold on training and validation rows, score test rows once.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
@@ -16,19 +15,21 @@ use emma_models::{
     train_without_validation,
 };
 use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
-use sha2::{Digest, Sha256};
 
 use super::conditions::{Condition, UNCORRUPTED, short_names};
 use super::data::SeedData;
 use super::grid::COLDNESS_SWEEP;
-use super::models::{DynModel, Energies, ModelKind, Start, Tensors, TrainedAutoencoder};
+use super::models::{ModelKind, Start};
 use super::outcome::{
     ByRule, CandidateOutcome, ModelOutcome, RuleOutcome, SeedOutcome, SweepOutcome,
 };
 use super::settings::Settings;
 use super::unscored::{Training, Unscored};
+use crate::digest;
+use crate::energies::{Energies, TrainedAutoencoder};
 use crate::failure::CommandResult;
 use crate::files;
+use crate::networks::{DynModel, Tensors};
 use crate::progress::Progress;
 
 /// File of a finished seed, written after everything else in its folder.
@@ -385,7 +386,9 @@ impl<'a> SeedRun<'a> {
 
     fn train_autoencoder(&self, mode: usize, rows: &Tensor) -> CommandResult<TrainedAutoencoder> {
         let name = &self.samples.modes()[mode].name;
-        let trained = TrainedAutoencoder::train(self.settings, name, rows, self.seed)?;
+        let n_hidden = self.settings.autoencoder_hidden;
+        let training = &self.settings.autoencoder_training;
+        let trained = TrainedAutoencoder::train(name, rows, n_hidden, training, self.seed)?;
         self.progress
             .advance(self.settings.autoencoder_training.n_epochs as u64);
         Ok(trained)
@@ -531,16 +534,19 @@ impl<'a> SeedRun<'a> {
         let stage_two = TrainedModel::from_checkpoint(&stage_two, self.device)?;
         let probabilities = predict_standardized(kind, &stage_two, validation.modes())?;
         // The labels of one draw after those of the other.
-        let labels = &self.data.validation.labels;
+        let labels = self.data.validation.labels();
         let labels = &labels.repeat(probabilities.len() / labels.len());
         let thresholds = ByRule::of(|rule| rule.choose(&probabilities, labels))?;
-        let threshold = *thresholds.get(self.settings.threshold_rule);
+        let rule = self.settings.threshold_rule;
+        let threshold = *thresholds
+            .get(rule)
+            .context("a rule that is not compared")?;
         let validation_f1 = ConfusionMatrix::at_threshold(&probabilities, labels, threshold)?.f1();
 
         if self.settings.retrain {
             // The threshold stays: no row is left to choose another one on.
             // One draw of them: the others are the same rows again.
-            let validation = &validation.narrow(0, self.data.validation.labels.len())?;
+            let validation = &validation.narrow(0, self.data.validation.n_rows())?;
             let all_rows = WithValidation { lesson, validation };
             let config = TrainingConfig {
                 n_epochs: history.best_epoch,
@@ -579,8 +585,7 @@ impl<'a> SeedRun<'a> {
         let Some((.., history)) = best else {
             return Ok(false);
         };
-        let weight = self.settings.training.positive_weight;
-        let constant = constant_prediction_loss(validation.labels(), weight)?;
+        let constant = constant_prediction_loss(validation.labels(), &self.settings.training)?;
         Ok(history.best_validation_loss() < LEARNED * constant)
     }
 
@@ -624,7 +629,7 @@ impl<'a> SeedRun<'a> {
         }
         let outcome = SeedOutcome {
             seed: self.seed,
-            split_sha256: sha256(&split),
+            split_sha256: digest::of_bytes(&split),
             models: self.score(chosen)?,
         };
         files::write_json(&folder.join(OUTCOME_FILE), &outcome)?;
@@ -697,7 +702,7 @@ impl<'a> SeedRun<'a> {
     /// Scores test rows in every condition: clean ones as `emma score` would, the others after
     /// standardization.
     fn score(&self, chosen: Vec<Chosen>) -> CommandResult<BTreeMap<String, ModelOutcome>> {
-        let labels = &self.data.test.labels;
+        let labels = &self.data.test.labels();
         let mut models: BTreeMap<String, ModelOutcome> = BTreeMap::new();
         let mut scorers = Vec::with_capacity(chosen.len());
         for model in chosen {
@@ -705,12 +710,10 @@ impl<'a> SeedRun<'a> {
                 test: BTreeMap::new(),
                 validation_f1: model.training.validation_f1,
                 threshold: model.checkpoint.metadata().threshold,
-                threshold_rules: ByRule::of(|rule| {
-                    CommandResult::Ok(RuleOutcome {
-                        threshold: *model.training.thresholds.get(rule),
-                        f1: BTreeMap::new(),
-                    })
-                })?,
+                threshold_rules: model.training.thresholds.map(|threshold| RuleOutcome {
+                    threshold,
+                    f1: BTreeMap::new(),
+                }),
                 hyperparameters: model.kind.hyperparameters(),
                 grid: model.grid,
                 coldness_sweep: model.coldness_sweep,
@@ -773,14 +776,6 @@ fn capacity_of(model: &TrainedModel) -> CommandResult<Option<f64>> {
     let [gain, bias] = [coupled.emma.gain(), coupled.emma.attention_bias()]
         .map(|parameter| emma_energy::transfer::scalar(&parameter.squeeze(0)?));
     Ok(Some(rectified_capacity(gain?, bias?)))
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(text, "{byte:02x}"); // Writing to a String cannot fail.
-    }
-    text
 }
 
 fn predict_standardized(

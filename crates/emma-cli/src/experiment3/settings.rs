@@ -6,10 +6,11 @@ use emma_models::{ThresholdRule, TrainingConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::grid::{COLDNESS_SWEEP, Candidate, Grid, GridName};
+use super::grid::{COLDNESS_SWEEP, Grid, GridName};
 use super::shard::Shard;
 use crate::experiment::folder::first_difference;
 use crate::failure::CommandResult;
+use crate::networks::Candidate;
 
 /// Source of data: HTRU2, told by its digest.
 pub(crate) const HTRU2: &str = "htru2";

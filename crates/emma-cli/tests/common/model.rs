@@ -94,6 +94,7 @@ impl Model {
             energy: self.emma.then(|| Kind::new("denoising_autoencoder")),
             network: Kind::new("mlp"),
             threshold: self.threshold,
+            task: emma_models::Task::default(),
             training: serde_json::Map::new(),
         };
         Checkpoint::new(metadata, tensors.collect())

@@ -8,8 +8,9 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::{Activation, Architecture, IntegrableEnergy, IntegrableEnergyConfig};
+use crate::adam::Adam;
 use crate::error::{Error, Result, check_setting};
-use crate::optimization::{adam, mini_batches, shuffled_rows};
+use crate::optimization::{mini_batches, shuffled_rows};
 use crate::seeded_var_map::SeededVarMap;
 use crate::training_rows::check_training_rows;
 use crate::transfer::transfer;
@@ -154,7 +155,7 @@ impl IntegrableEnergyFit {
         let vb = variables.var_builder(DType::F32, rows.device());
         let energy = IntegrableEnergy::new(&config, &vb)?;
         let clean = transfer(rows, DType::F32, rows.device())?;
-        let mut optimizer = adam(variables.all_vars(), self.learning_rate)?;
+        let mut optimizer = Adam::new(&variables, self.learning_rate)?;
         let n_steps = self.n_epochs * n_rows.div_ceil(self.batch_size);
         let mut step = 0usize;
         for _ in 0..self.n_epochs {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::FORMAT_VERSION;
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
+use crate::task::Task;
 
 /// A mode: its name and the table columns it is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,8 +70,11 @@ pub struct ModelMetadata {
     pub energy: Option<Kind>,
     /// Prediction network.
     pub network: Kind,
-    /// Probability from which a row counts as positive.
+    /// Probability from which a row counts as positive; without meaning for other tasks than the binary one.
     pub threshold: f64,
+    /// What the model predicts; a binary label of 0 and 1 if the file does not say.
+    #[serde(default, skip_serializing_if = "Task::is_default")]
+    pub task: Task,
     /// How the model was trained, for people.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub training: Map<String, Value>,
@@ -86,6 +90,12 @@ const REQUIRED: [&str; 7] = [
     "network",
     "threshold",
 ];
+
+/// What the model predicts, of which only the kind is looked at.
+#[derive(Deserialize)]
+struct TaskKind {
+    task: Kind,
+}
 
 /// The one key whose meaning no version may change.
 #[derive(Deserialize)]
@@ -129,7 +139,18 @@ impl ModelMetadata {
                 )));
             }
         }
+        let has_task = keys.contains_key("task");
         drop(keys);
+        if has_task
+            && let Ok(TaskKind { task }) = serde_json::from_str(text)
+            && !Task::KINDS.contains(&task.kind.as_str())
+        {
+            return Err(Error::UnknownKind {
+                part: "task",
+                found: task.kind,
+                known: Task::KINDS.map(str::to_owned).into(),
+            });
+        }
         let metadata: Self = serde_json::from_str(text).map_err(invalid)?;
         metadata.validate()?;
         Ok(metadata)
@@ -175,6 +196,7 @@ impl ModelMetadata {
                 self.threshold
             ));
         }
+        self.task.validate()?;
         if self.energy.is_some() && self.modes.len() < 2 {
             return refuse("expected at least 2 modes for EMMA, got 1".into());
         }

@@ -1,6 +1,6 @@
-//! Measures of a binary classifier on labelled rows.
+//! Measures of models on labelled rows.
 //!
-//! Three kinds answer three questions:
+//! Of a binary classifier, three kinds answer three questions:
 //!
 //! | question | measures | file |
 //! | --- | --- | --- |
@@ -9,6 +9,7 @@
 //! | Are the probabilities themselves true? | [`brier_score`], [`expected_calibration_error`] | `probability.rs` |
 //!
 //! [`ClassificationMetrics`] holds all of them for one set of rows, and [`Metric`] names them.
+//! [`MulticlassMetrics`] measure several classes, [`RegressionMetrics`] numbers.
 //!
 //! Rows come as two slices: one probability (or score) and one label, 0 or 1, a row. Whatever cannot
 //! be measured is an error: no rows, slices of different lengths, other labels, NaN, and a missing
@@ -29,15 +30,19 @@ mod classification;
 mod confusion_matrix;
 mod labeled_rows;
 mod metric;
+mod multiclass;
 mod operating_points;
 mod probability;
 mod ranking;
+mod regression;
 
 pub use classification::ClassificationMetrics;
 pub use confusion_matrix::ConfusionMatrix;
 pub use metric::Metric;
+pub use multiclass::{MulticlassMetrics, likeliest};
 pub use probability::{CALIBRATION_BINS, brier_score, expected_calibration_error};
 pub use ranking::{pr_auc, recall_at_false_positive_rate, roc_auc};
+pub use regression::RegressionMetrics;
 
 pub(crate) use labeled_rows::LabeledRows;
 pub(crate) use operating_points::{OperatingPoint, OperatingPoints};

@@ -1,14 +1,15 @@
 //! Scoring by candle's operations: on any device, and the reference for the fused kernels.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 use emma_attention::{EmmaOutput, PotentialEnergies};
 use emma_energy::transfer;
 
 use super::faults;
-use super::prediction::{Explanation, Prediction, saturate};
+use super::prediction::{Answers, Explanation, Prediction, saturate};
 use super::{Predictor, TrainedModel};
 use crate::error::Result;
 use crate::model::{ModelOutput, MultiModalModel};
+use crate::task::Task;
 
 impl TrainedModel {
     /// What [`predict_standardized`](Self::predict_standardized) does, by candle's operations: the readable
@@ -23,8 +24,8 @@ impl TrainedModel {
             .collect::<Result<Vec<_>>>()?;
         self.check_finite(&modes)?;
         match &self.predictor {
-            Predictor::Concatenation(model) => without_explanation(model, &modes),
-            Predictor::Alternative(model) => without_explanation(model, &modes),
+            Predictor::Concatenation(model) => self.without_explanation(model, &modes),
+            Predictor::Alternative(model) => self.without_explanation(model, &modes),
             Predictor::Emma(model) => {
                 let potentials = model.potentials(&modes)?;
                 let output = model.forward(&modes, Some(&potentials))?;
@@ -33,11 +34,51 @@ impl TrainedModel {
                     None => None,
                 };
                 Ok(Prediction {
-                    probabilities: probabilities(&output)?,
+                    answers: self.answers(&output)?,
                     explanation,
                 })
             }
         }
+    }
+
+    fn without_explanation(
+        &self,
+        model: &impl MultiModalModel,
+        modes: &[Tensor],
+    ) -> Result<Prediction> {
+        Ok(Prediction {
+            answers: self.answers(&model.forward(modes, None)?)?,
+            explanation: None,
+        })
+    }
+
+    /// What the network's outputs say, by the model's task.
+    fn answers(&self, output: &ModelOutput) -> Result<Answers> {
+        let checked = |values: &Tensor| -> Result<Vec<f32>> {
+            let values: Vec<f64> = on_cpu(values)?.to_vec1()?;
+            let rows = values.into_iter().enumerate();
+            rows.map(|(row, value)| faults::checked_output(row, value))
+                .collect()
+        };
+        Ok(match &self.metadata.task {
+            Task::Binary { .. } => Answers::Binary(checked(&output.probabilities()?)?),
+            Task::Multiclass { .. } => {
+                let probabilities = candle_nn::ops::softmax(&output.logits, D::Minus1)?;
+                let rows = numbers(&probabilities)?.into_iter().enumerate();
+                let row = |(row, values): (usize, Vec<f64>)| -> Result<Vec<f32>> {
+                    let values = values.into_iter();
+                    values
+                        .map(|value| faults::checked_output(row, value))
+                        .collect()
+                };
+                Answers::Multiclass(rows.map(row).collect::<Result<_>>()?)
+            }
+            Task::Regression { mean, std } => {
+                let values = ((&output.logits * *std)? + *mean)?;
+                let values = checked(&values)?.into_iter();
+                Answers::Regression(values.map(|value| saturate(value.into())).collect())
+            }
+        })
     }
 
     fn explain(&self, potentials: &PotentialEnergies, emma: &EmmaOutput) -> Result<Explanation> {
@@ -73,22 +114,6 @@ impl TrainedModel {
         }
         Ok(())
     }
-}
-
-fn without_explanation(model: &impl MultiModalModel, modes: &[Tensor]) -> Result<Prediction> {
-    Ok(Prediction {
-        probabilities: probabilities(&model.forward(modes, None)?)?,
-        explanation: None,
-    })
-}
-
-fn probabilities(output: &ModelOutput) -> Result<Vec<f32>> {
-    let probabilities: Vec<f64> = on_cpu(&output.probabilities()?)?.to_vec1()?;
-    probabilities
-        .into_iter()
-        .enumerate()
-        .map(|(row, value)| faults::checked_probability(row, value))
-        .collect()
 }
 
 fn rows_of(tensor: &Tensor) -> Result<Vec<Vec<f32>>> {

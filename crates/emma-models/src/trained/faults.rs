@@ -66,9 +66,9 @@ pub(super) fn check_importance(row: usize, importance: &[f64]) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn checked_probability(row: usize, probability: f64) -> Result<f32> {
-    if probability.is_nan() {
+pub(super) fn checked_output(row: usize, output: f64) -> Result<f32> {
+    if output.is_nan() {
         return Err(fault(row, "the network's output is not a number".into()));
     }
-    Ok(probability as f32)
+    Ok(output as f32)
 }

@@ -8,7 +8,7 @@ use emma_kernels::{Front, Network, Scorer, Scores};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::faults;
-use super::prediction::{Explanation, Prediction, saturate};
+use super::prediction::{Answers, Explanation, Prediction, saturate};
 use crate::checkpoint::{Checkpoint, ModelMetadata};
 use crate::error::Result;
 
@@ -173,7 +173,7 @@ impl FusedModel {
             explanation.extend(chunk.explanation);
         }
         Ok(Prediction {
-            probabilities,
+            answers: Answers::Binary(probabilities),
             explanation: (has_emma && wanted.explain).then_some(explanation),
         })
     }
@@ -263,7 +263,7 @@ impl FusedModel {
         }
         found.probabilities = range
             .zip(probabilities)
-            .map(|(row, probability)| faults::checked_probability(row, probability))
+            .map(|(row, probability)| faults::checked_output(row, probability))
             .collect::<Result<_>>()?;
         Ok(found)
     }

@@ -48,9 +48,11 @@ impl Loader<'_> {
             expect(format!("network.{layer}.bias"), &[*width])?;
         }
         let n_outputs = widths.last().copied().unwrap_or(0);
-        if n_outputs != 1 {
+        let expected = metadata.task.n_outputs();
+        if n_outputs != expected {
+            let s = if expected == 1 { "" } else { "s" };
             return Err(Error::Checkpoint(format!(
-                "expected a last layer with 1 output, got {n_outputs}"
+                "expected a last layer with {expected} output{s}, got {n_outputs}"
             )));
         }
         if metadata.network.kind == ALTERNATIVE_ATTENTION {

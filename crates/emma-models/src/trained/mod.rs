@@ -10,7 +10,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::Module;
 use emma_energy::transfer;
 
-pub use prediction::{Explanation, Prediction};
+pub use prediction::{Answers, Explanation, Prediction};
 
 use crate::baselines::{AlternativeAttention, Concatenation};
 use crate::checkpoint::{Checkpoint, ModelMetadata};
@@ -18,6 +18,7 @@ use crate::coupled::Coupled;
 use crate::error::{Error, Result};
 use crate::network::Mlp;
 use crate::standardize::Standardize;
+use crate::task::Task;
 use fused::{FusedModel, Wanted};
 use loader::Loader;
 
@@ -34,8 +35,8 @@ pub const ALTERNATIVE_ATTENTION: &str = "alternative_attention_mlp";
 /// [`scoring_type`]). Energies grow with the square of a deviation and meet an exponential: in f32
 /// a row far out costs digits or overflows, and those are the rows this crate is about.
 ///
-/// On the CPU the fused kernels do it ([`emma_kernels::Scorer`]), in parallel on the current rayon pool;
-/// elsewhere candle's operations do.
+/// On the CPU the fused kernels do it for binary classifiers ([`emma_kernels::Scorer`]), in parallel on the
+/// current rayon pool; elsewhere and for other tasks candle's operations do.
 pub struct TrainedModel {
     metadata: ModelMetadata,
     standardize: Vec<Standardize>,
@@ -92,7 +93,8 @@ impl TrainedModel {
             .map(|mode| loader.standardize(&mode.name))
             .collect::<Result<_>>()?;
         let has_softmax = metadata.network.kind == ALTERNATIVE_ATTENTION;
-        let fused = if device.is_cpu() {
+        // The kernels end in the sigmoid of one logit.
+        let fused = if device.is_cpu() && matches!(metadata.task, Task::Binary { .. }) {
             Some(FusedModel::new(
                 checkpoint,
                 &metadata,
@@ -138,7 +140,7 @@ impl TrainedModel {
         }
     }
 
-    /// Widths of the network's layers: all features, hidden layers in order, 1.
+    /// Widths of the network's layers: all features, hidden layers in order, outputs.
     pub fn network_widths(&self) -> &[usize] {
         &self.network_widths
     }
@@ -192,18 +194,21 @@ impl TrainedModel {
     /// Probabilities of raw rows: [`predict`](Self::predict) without the cost of an explanation.
     ///
     /// # Errors
-    /// As [`predict`](Self::predict).
+    /// As [`predict`](Self::predict); [`Error::TaskKind`] if the model is no binary classifier.
     pub fn probabilities(&self, modes: &[Tensor]) -> Result<Vec<f32>> {
-        Ok(self.score(modes, true, false)?.probabilities)
+        self.score(modes, true, false)?.answers.into_probabilities()
     }
 
     /// Probabilities of rows that are already standardized:
     /// [`predict_standardized`](Self::predict_standardized) without the cost of an explanation.
     ///
     /// # Errors
-    /// As [`predict_standardized`](Self::predict_standardized).
+    /// As [`predict_standardized`](Self::predict_standardized); [`Error::TaskKind`] if the model is no binary
+    /// classifier.
     pub fn probabilities_standardized(&self, modes: &[Tensor]) -> Result<Vec<f32>> {
-        Ok(self.score(modes, false, false)?.probabilities)
+        self.score(modes, false, false)?
+            .answers
+            .into_probabilities()
     }
 
     fn score(&self, modes: &[Tensor], standardize: bool, explain: bool) -> Result<Prediction> {

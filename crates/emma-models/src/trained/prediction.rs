@@ -1,12 +1,51 @@
 //! What a trained model says about rows.
 
+use crate::error::{Error, Result};
+
 /// What a [`TrainedModel`](crate::TrainedModel) says about rows.
 #[derive(Debug, Clone)]
 pub struct Prediction {
-    /// Probability of label 1, one a row.
-    pub probabilities: Vec<f32>,
+    /// What the model predicts.
+    pub answers: Answers,
     /// What EMMA saw, if the model has it.
     pub explanation: Option<Explanation>,
+}
+
+/// What a model predicts for rows, by its [`Task`](crate::Task).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answers {
+    /// Probability of label 1, one a row.
+    Binary(Vec<f32>),
+    /// Probabilities of the classes, `[row][class]`, each row summing to one.
+    Multiclass(Vec<Vec<f32>>),
+    /// The number predicted, one a row, in the target's unit.
+    Regression(Vec<f32>),
+}
+
+impl Answers {
+    /// Number of rows.
+    pub fn n_rows(&self) -> usize {
+        match self {
+            Self::Binary(values) | Self::Regression(values) => values.len(),
+            Self::Multiclass(rows) => rows.len(),
+        }
+    }
+
+    /// Probabilities of label 1 of a binary classifier.
+    ///
+    /// # Errors
+    /// [`Error::TaskKind`] for another task.
+    pub fn into_probabilities(self) -> Result<Vec<f32>> {
+        let found = match self {
+            Self::Binary(probabilities) => return Ok(probabilities),
+            Self::Multiclass(_) => "multiclass",
+            Self::Regression(_) => "regression",
+        };
+        Err(Error::TaskKind {
+            expected: "binary",
+            found,
+        })
+    }
 }
 
 /// Energies and attention behind a [`Prediction`], in f32 (finite: larger numbers saturate).

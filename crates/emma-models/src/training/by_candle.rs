@@ -1,12 +1,11 @@
 //! Mini-batch steps by candle's operations, gradients and optimizer.
 
 use candle_nn::Optimizer;
-use emma_energy::SeededVarMap;
-use emma_energy::optimization::{adam, mini_batches};
+use emma_energy::optimization::mini_batches;
 use emma_energy::transfer::scalar;
+use emma_energy::{Adam, AdamState, SeededVarMap};
 
 use super::config::TrainingConfig;
-use super::loss::binary_cross_entropy;
 use super::rows::OrderedRows;
 use crate::batch::Batch;
 use crate::error::Result;
@@ -14,14 +13,29 @@ use crate::model::MultiModalModel;
 
 /// Steps of any model, on any device: the reference for the fused ones.
 pub(super) struct CandleSteps {
-    optimizer: candle_nn::AdamW,
+    optimizer: Adam,
 }
 
 impl CandleSteps {
     pub(super) fn new(variables: &SeededVarMap, config: &TrainingConfig) -> Result<Self> {
         Ok(Self {
-            optimizer: adam(variables.all_vars(), config.learning_rate)?,
+            optimizer: Adam::new(variables, config.learning_rate)?,
         })
+    }
+
+    /// Goes on with what an earlier optimizer remembered.
+    pub(super) fn resume(
+        variables: &SeededVarMap,
+        config: &TrainingConfig,
+        memory: &AdamState,
+    ) -> Result<Self> {
+        Ok(Self {
+            optimizer: Adam::resume(variables, config.learning_rate, memory)?,
+        })
+    }
+
+    pub(super) fn memory(&self) -> AdamState {
+        self.optimizer.state()
     }
 
     /// One pass over the rows; returns the mean loss.
@@ -37,8 +51,7 @@ impl CandleSteps {
         for (start, length) in mini_batches(ordered.n_rows(), config.batch_size) {
             let batch = ordered.narrow(start, length)?;
             let output = model.forward(batch.modes(), batch.potentials())?;
-            let task =
-                binary_cross_entropy(&output.logits, batch.labels(), config.positive_weight)?;
+            let task = config.task_loss(&output.logits, batch.labels())?;
             let loss = match model.penalty(&output, batch.corruption_sign())? {
                 Some(penalty) => (task + penalty)?,
                 None => task,
@@ -60,6 +73,5 @@ pub(super) fn task_loss(
     let output = model.forward(rows.modes(), rows.potentials())?;
     // A loss to look at, not to differentiate: the graph is dropped at once.
     let logits = output.logits.detach();
-    let loss = binary_cross_entropy(&logits, rows.labels(), config.positive_weight)?;
-    Ok(scalar(&loss)?)
+    Ok(scalar(&config.task_loss(&logits, rows.labels())?)?)
 }

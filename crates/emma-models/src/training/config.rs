@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::loss::Loss;
 use crate::error::{Error, Result};
 
 /// How a model is trained.
@@ -19,6 +20,9 @@ pub struct TrainingConfig {
     /// Epochs without a better validation loss before training stops. Default none: all epochs
     /// run, and the best one's parameters are kept all the same.
     pub patience: Option<usize>,
+    /// What is minimized. Default the binary cross-entropy, the one that fused steps know.
+    #[serde(skip_serializing_if = "Loss::is_default")]
+    pub loss: Loss,
 }
 
 impl Default for TrainingConfig {
@@ -29,6 +33,7 @@ impl Default for TrainingConfig {
             learning_rate: 1e-3,
             positive_weight: 1.,
             patience: None,
+            loss: Loss::default(),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use candle_core::TensorId;
 use emma_attention::PotentialEnergies;
-use emma_energy::{EnergyEstimator, PackedVariables, SeededVarMap};
-use emma_kernels::{Batches, StageTwo, StageTwoConfig};
+use emma_energy::{AdamState, EnergyEstimator, PackedVariables, SeededVarMap};
+use emma_kernels::{Batches, Memory, StageTwo, StageTwoConfig};
 
 use super::config::TrainingConfig;
 use super::rows::OrderedRows;
@@ -56,6 +56,29 @@ impl FusedSteps {
             training_potentials,
             validation_potentials: Potentials::default(),
         }))
+    }
+
+    /// What the optimizer remembers.
+    pub(super) fn memory(&self) -> Result<AdamState> {
+        let memory = self.model.memory();
+        Ok(AdamState {
+            n_steps: memory.n_steps,
+            mean: self.variables.to_named(&memory.mean)?,
+            mean_square: self.variables.to_named(&memory.mean_square)?,
+        })
+    }
+
+    /// Goes on with what an earlier optimizer remembered.
+    pub(super) fn remember(&mut self, memory: &AdamState) -> Result<()> {
+        // Zeros in the place of what an optimizer without a step does not have yet.
+        if memory.n_steps > 0 {
+            self.model.remember(&Memory {
+                n_steps: memory.n_steps,
+                mean: self.variables.of_named(&memory.mean)?,
+                mean_square: self.variables.of_named(&memory.mean_square)?,
+            });
+        }
+        Ok(())
     }
 
     /// One pass over the rows; returns the mean loss.

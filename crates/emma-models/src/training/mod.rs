@@ -10,21 +10,26 @@ mod history;
 mod loss;
 mod rows;
 mod run;
+mod session;
 mod standard_form;
+mod state;
 
 use emma_energy::SeededVarMap;
 use rand::Rng;
-use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
 pub use config::TrainingConfig;
 pub use history::{EpochLosses, TrainingHistory};
-pub use loss::{binary_cross_entropy, constant_prediction_loss};
+pub use loss::{
+    Loss, binary_cross_entropy, constant_prediction_loss, cross_entropy, squared_error,
+};
 pub use rows::TrainingRows;
+pub use session::TrainingSession;
 pub use standard_form::StandardForm;
 pub(crate) use standard_form::{StandardGate, perceptron};
+pub use state::TrainingState;
 
 use crate::batch::Batch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::MultiModalModel;
 use rows::OrderedRows;
 use run::Run;
@@ -49,17 +54,21 @@ pub fn train(
     rng: &mut impl Rng,
     mut on_epoch: impl FnMut(&EpochLosses),
 ) -> Result<TrainingHistory> {
-    config.validate()?;
-    let validation = validation_rows(validation)?;
-    let mut run = Run::new(model, variables);
-    for epoch in 1..=config.n_epochs {
-        let rows = training_rows(&mut training, epoch, rng)?;
-        on_epoch(&run.epoch(&rows, &validation, config, epoch)?);
-        if run.is_over(config) {
-            break;
-        }
+    let trainee = Trainee { model, variables };
+    let mut session = TrainingSession::new(&[trainee], validation, config)?;
+    while !session.is_over() {
+        session.epoch_here(&mut training, rng, &mut on_epoch)?;
     }
-    run.finish()
+    only(session.finish()?)
+}
+
+/// The one history of a session with one trainee.
+fn only(histories: Vec<TrainingHistory>) -> Result<TrainingHistory> {
+    let found = histories.len();
+    histories
+        .into_iter()
+        .next()
+        .ok_or(Error::TraineeCount { expected: 1, found })
 }
 
 /// A model to be trained beside others, and the variables that hold its parameters.
@@ -87,32 +96,11 @@ pub fn train_together<M: MultiModalModel + Sync + ?Sized>(
     rng: &mut impl Rng,
     on_epoch: impl Fn(usize, &EpochLosses) + Sync,
 ) -> Result<Vec<TrainingHistory>> {
-    config.validate()?;
-    let validation = validation_rows(validation)?;
-    let mut runs: Vec<Run<'_, M>> = trainees
-        .iter()
-        .map(|trainee| Run::new(trainee.model, trainee.variables))
-        .collect();
-    for epoch in 1..=config.n_epochs {
-        if runs.iter().all(|run| run.is_over(config)) {
-            break;
-        }
-        let rows = training_rows(&mut training, epoch, rng)?;
-        let train_one = |(index, run): (usize, &mut Run<'_, M>)| {
-            if !run.is_over(config) {
-                on_epoch(index, &run.epoch(&rows, &validation, config, epoch)?);
-            }
-            Ok(())
-        };
-        // candle orders no thread's stream after another's: a GPU gets one thread.
-        let trained: Vec<Result<()>> = if validation.batch().labels().device().is_cpu() {
-            runs.par_iter_mut().enumerate().map(train_one).collect()
-        } else {
-            runs.iter_mut().enumerate().map(train_one).collect()
-        };
-        trained.into_iter().collect::<Result<()>>()?;
+    let mut session = TrainingSession::new(trainees, validation, config)?;
+    while !session.is_over() {
+        session.epoch(&mut training, rng, &on_epoch)?;
     }
-    runs.into_iter().map(Run::finish).collect()
+    session.finish()
 }
 
 /// Trains for exactly `config.n_epochs` epochs, without validation: the thesis's retraining on
@@ -145,8 +133,4 @@ fn training_rows(
     rng: &mut impl Rng,
 ) -> Result<OrderedRows> {
     OrderedRows::shuffled(rows.of_epoch(epoch)?, "training rows", rng)
-}
-
-fn validation_rows(rows: &Batch) -> Result<OrderedRows> {
-    OrderedRows::in_order(rows.clone(), "validation rows")
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
-use emma_energy::SeededVarMap;
+use emma_energy::{AdamState, SeededVarMap};
 
 use super::by_candle::{self, CandleSteps};
 use super::config::TrainingConfig;
 use super::fused::FusedSteps;
 use super::history::{EpochLosses, TrainingHistory};
 use super::rows::OrderedRows;
+use super::state::TrainingState;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::model::MultiModalModel;
@@ -23,6 +24,8 @@ pub(super) struct Run<'a, M: ?Sized> {
     history: TrainingHistory,
     best_loss: f64,
     best_parameters: Option<BTreeMap<String, Tensor>>,
+    /// Of an earlier session, until the steps are chosen.
+    memory: Option<AdamState>,
 }
 
 enum Steps {
@@ -42,7 +45,37 @@ impl<'a, M: MultiModalModel + ?Sized> Run<'a, M> {
             },
             best_loss: f64::INFINITY,
             best_parameters: None,
+            memory: None,
         }
+    }
+
+    /// Goes on after the epochs of an earlier run.
+    pub(super) fn take_up(&mut self, state: TrainingState) -> Result<()> {
+        self.variables.restore(&state.parameters)?;
+        self.best_loss = state.history.best_validation_loss();
+        self.history = state.history;
+        self.best_parameters = Some(state.best_parameters);
+        self.memory = Some(state.optimizer);
+        Ok(())
+    }
+
+    /// Everything that [`take_up`](Self::take_up) needs.
+    pub(super) fn state(&self) -> Result<TrainingState> {
+        let parameters = self.variables.snapshot()?;
+        Ok(TrainingState {
+            history: self.history.clone(),
+            best_parameters: match &self.best_parameters {
+                Some(best) => best.clone(),
+                None => parameters.clone(),
+            },
+            parameters,
+            optimizer: match (&self.steps, &self.memory) {
+                (Some(Steps::Fused(steps)), _) => steps.memory()?,
+                (Some(Steps::Candle(steps)), _) => steps.memory(),
+                (None, Some(memory)) => memory.clone(),
+                (None, None) => AdamState::default(),
+            },
+        })
     }
 
     /// Whether patience is at its end.
@@ -100,14 +133,23 @@ impl<'a, M: MultiModalModel + ?Sized> Run<'a, M> {
         finite("training", epoch, loss)
     }
 
-    fn choose_steps(&self, batch: &Batch, config: &TrainingConfig) -> Result<Steps> {
+    fn choose_steps(&mut self, batch: &Batch, config: &TrainingConfig) -> Result<Steps> {
         let fused = match self.model.standard_form() {
             Some(form) => FusedSteps::take_over(&form, self.variables, batch, config)?,
             None => None,
         };
-        Ok(match fused {
-            Some(steps) => Steps::Fused(Box::new(steps)),
-            None => Steps::Candle(CandleSteps::new(self.variables, config)?),
+        let memory = self.memory.take();
+        Ok(match (fused, memory) {
+            (Some(mut steps), memory) => {
+                if let Some(memory) = memory {
+                    steps.remember(&memory)?;
+                }
+                Steps::Fused(Box::new(steps))
+            }
+            (None, Some(memory)) => {
+                Steps::Candle(CandleSteps::resume(self.variables, config, &memory)?)
+            }
+            (None, None) => Steps::Candle(CandleSteps::new(self.variables, config)?),
         })
     }
 

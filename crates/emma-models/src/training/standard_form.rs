@@ -10,7 +10,7 @@ use emma_kernels::{GateConfig, Network, StageTwoConfig};
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::network::Mlp;
-use crate::training::TrainingConfig;
+use crate::training::{Loss, TrainingConfig};
 
 /// A model as the fused training steps see it: modes, a gate that weighs them, a perceptron.
 ///
@@ -123,6 +123,7 @@ impl<'a> StandardForm<'a> {
             && is_plain(batch.labels())
             && widths.first() == Some(&n_features)
             && widths.last() == Some(&1)
+            && config.loss == Loss::BinaryCrossEntropy
             && gate_fits;
         if !fits {
             return Ok(None);

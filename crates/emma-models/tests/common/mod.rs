@@ -12,7 +12,7 @@ use emma_models::checkpoint::{FORMAT_VERSION, Kind};
 use emma_models::trained::{ALTERNATIVE_ATTENTION, DENOISING_AUTOENCODER, MLP};
 use emma_models::{
     AlternativeAttention, Batch, Checkpoint, Concatenation, Coupled, Mlp, MlpConfig, ModeColumns,
-    ModelMetadata, MultiModalModel, SingleMode,
+    ModelMetadata, MultiModalModel, SingleMode, Task,
 };
 use rand::Rng;
 
@@ -143,6 +143,7 @@ pub(crate) fn checkpoint(name: &str, built: &Built) -> Checkpoint {
         })
         .with("hidden", vec![6, 4]),
         threshold: 0.25,
+        task: Task::default(),
         training: serde_json::Map::new(),
     };
     Checkpoint::new(metadata, tensors).unwrap()

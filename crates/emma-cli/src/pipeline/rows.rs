@@ -1,0 +1,402 @@
+//! The user's rows: read, split, standardized, corrupted.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use emma_data::{
+    Categories, CorruptedModes, CorruptionRecord, Generator, MissingValues, ModeColumns,
+    ModeCorruption, Split, Standardization, Table, TableConfig, generator, read_categories,
+    stratified_split_of_classes,
+};
+use emma_models::{Batch, Loss, Task};
+use ndarray::{Array2, Axis};
+use rand::Rng;
+
+use super::config::{Config, MissingRows, TaskName};
+use crate::digest;
+use crate::failure::{CommandResult, Failure};
+use crate::part::{Part, tensor, tensors};
+
+/// Values of a split column.
+const PARTS: [&str; 3] = ["train", "validation", "test"];
+
+/// A table, ready to be learned from.
+pub(crate) struct Rows {
+    pub(crate) task: Task,
+    pub(crate) train: Part,
+    pub(crate) validation: Part,
+    pub(crate) test: Part,
+    pub(crate) standardization: Vec<Standardization>,
+    /// Rows of the table that were left out, for lack of a value.
+    pub(crate) n_left_out: usize,
+    /// Of the table's file.
+    pub(crate) sha256: String,
+}
+
+/// What is to be predicted, row by row.
+struct Targets {
+    task: Task,
+    values: Vec<f32>,
+    /// For the split: classes, or one for all.
+    classes: Vec<u32>,
+}
+
+impl Rows {
+    /// Reads the table in a file.
+    pub(crate) fn read(config: &Config, path: &Path, device: &Device) -> CommandResult<Self> {
+        let file = path.display().to_string();
+        let refuse = |message: String| Failure::input(format!("{file}: {message}"));
+        let sha256 = digest::of_file(path)
+            .map_err(|error| refuse(format!("expected a table, it cannot be read: {error}")))?;
+        let table = Table::open(path, &config.table(None)?)?;
+        let features = config.table(None)?;
+        let features = features.features();
+        let targets = read_targets(config, path, &features).map_err(|failure| match failure {
+            Failure::BadInput(error) => Failure::BadInput(error),
+            other => other,
+        })?;
+        if targets.values.len() != table.n_rows() {
+            return Err(refuse(format!(
+                "expected a label in each of {} rows, got {}",
+                table.n_rows(),
+                targets.values.len()
+            )));
+        }
+        let incomplete = table.incomplete();
+        let is_complete = |row: &usize| !incomplete.row(*row).iter().any(|&flag| flag);
+        let kept: Vec<usize> = (0..table.n_rows()).filter(is_complete).collect();
+        let split = match &config.split.column {
+            Some(column) => read_split(path, &features, column, &kept)?,
+            None => draw_split(config, &targets, &kept).map_err(|f| f.context(file.clone()))?,
+        };
+        check_classes(&targets, &split, &file)?;
+        let modes: Vec<Array2<f32>> = table
+            .modes()
+            .iter()
+            .map(|mode| mode.values.clone())
+            .collect();
+        let of = |rows: &[usize]| -> Vec<Array2<f32>> {
+            modes
+                .iter()
+                .map(|mode| mode.select(Axis(0), rows))
+                .collect()
+        };
+        let training_rows = of(&split.train);
+        let standardization = config
+            .modes
+            .iter()
+            .zip(&training_rows)
+            .map(|(mode, values)| Standardization::fit(&mode.name, &mode.columns, values.view()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Failure::from(error).context(file.clone()))?;
+        let task = finish_task(targets.task, &targets.values, &split.train)
+            .map_err(|f| f.context(file.clone()))?;
+        let target = |row: usize| match task {
+            Task::Regression { mean, std } => {
+                ((f64::from(targets.values[row]) - mean) / std) as f32
+            }
+            _ => targets.values[row],
+        };
+        let part = |rows: &[usize]| {
+            let own = rows.iter().map(|&row| target(row)).collect();
+            let part = Part::new(of(rows), own, &standardization, device);
+            part.map_err(|failure| with_data_row(failure, rows, &file))
+        };
+        Ok(Self {
+            train: part(&split.train)?,
+            validation: part(&split.validation)?,
+            test: part(&split.test)?,
+            n_left_out: table.n_rows() - kept.len(),
+            task,
+            standardization,
+            sha256,
+        })
+    }
+
+    /// The loss that the task is learned by.
+    pub(crate) fn loss(&self) -> Loss {
+        match self.task {
+            Task::Binary { .. } => Loss::BinaryCrossEntropy,
+            Task::Multiclass { .. } => Loss::CrossEntropy,
+            Task::Regression { .. } => Loss::SquaredError,
+        }
+    }
+}
+
+/// Says which row of the table cannot be standardized, not which of a part.
+fn with_data_row(failure: Failure, rows: &[usize], file: &str) -> Failure {
+    let Failure::BadInput(error) = failure else {
+        return failure;
+    };
+    let row = match error.downcast_ref::<emma_data::Error>() {
+        Some(emma_data::Error::StandardizedValue { row, .. }) => rows.get(*row),
+        _ => None,
+    };
+    match row {
+        Some(row) => Failure::BadInput(error.context(format!("{file}: data row {row}"))),
+        None => Failure::BadInput(error.context(file.to_owned())),
+    }
+}
+
+/// Corrupts standardized rows as in training: half of them clean, the rest with one mode each, by one of
+/// the given kinds.
+pub(crate) fn mixture(part: &Part, config: &Config, rng: &mut Generator) -> CommandResult<Batch> {
+    let record = CorruptionRecord::mixture(part.n_rows(), part.standardized.len(), rng)?;
+    let kinds = &config.training.corruption;
+    // Drawn only where there is a choice.
+    let choice: Vec<usize> = match kinds.len() {
+        1 => vec![0; part.n_rows()],
+        n => (0..part.n_rows()).map(|_| rng.random_range(0..n)).collect(),
+    };
+    let mut corrupted = CorruptedModes::of(&part.standardized)?;
+    for (kind, corruption) in kinds.iter().enumerate() {
+        let mut flags = record.flags().to_owned();
+        for (mut row, &chosen) in flags.rows_mut().into_iter().zip(&choice) {
+            if chosen != kind {
+                row.fill(false);
+            }
+        }
+        let own = CorruptionRecord::from_flags(flags);
+        corrupted = corrupted.then(&own, corruption, rng)?;
+    }
+    let values = without_missing(corrupted);
+    let batch = batch(tensors(&values, &part.device)?, part)?;
+    Ok(batch.with_corruption_sign(tensor(&record.signs(), &part.device)?)?)
+}
+
+/// All rows of a part with one corruption, one tensor a mode.
+pub(crate) fn corrupted(
+    part: &Part,
+    modes: &[ModeColumns],
+    corruption: &ModeCorruption,
+    rng: &mut Generator,
+) -> CommandResult<Vec<Tensor>> {
+    let names: Vec<&str> = modes.iter().map(|mode| mode.name.as_str()).collect();
+    let all = CorruptionRecord::all(part.n_rows(), modes.len())?;
+    let corrupted = CorruptedModes::of(&part.standardized)?.then_each(
+        &names,
+        &all,
+        std::slice::from_ref(corruption),
+        rng,
+    )?;
+    tensors(&without_missing(corrupted), &part.device)
+}
+
+/// A missing mode is 0, the mean of a standard score.
+fn without_missing(corrupted: CorruptedModes) -> Vec<Array2<f32>> {
+    let (mut values, missing) = corrupted.into_masked();
+    for ((row, mode_index), &missing) in missing.indexed_iter() {
+        if missing {
+            values[mode_index].row_mut(row).fill(0.);
+        }
+    }
+    values
+}
+
+fn batch(modes: Vec<Tensor>, part: &Part) -> CommandResult<Batch> {
+    let targets = Tensor::from_slice(&part.targets, part.n_rows(), &part.device)?;
+    Ok(Batch::new(modes, targets)?)
+}
+
+fn read_targets(config: &Config, path: &Path, features: &[&str]) -> CommandResult<Targets> {
+    if config.task == TaskName::Regression {
+        let target = TableConfig::new(
+            vec![ModeColumns::new("target", [config.label.clone()])],
+            None,
+            MissingValues::Refuse,
+        )?;
+        let table = Table::open(path, &target)?;
+        let values: Vec<f32> = table.modes()[0].values.iter().copied().collect();
+        return Ok(Targets {
+            // Mean and deviation come from the training rows.
+            task: Task::Regression { mean: 0., std: 1. },
+            classes: vec![0; values.len()],
+            values,
+        });
+    }
+    let found = read_categories(path, features, &[&config.label])?;
+    let found = found.into_iter().next().map(Categories::sorted);
+    let Some(Categories { levels, codes }) = found else {
+        return Err(Failure::input("expected a label column".to_owned()));
+    };
+    let refuse = |expected: &str| {
+        let shown: Vec<&str> = levels.iter().take(5).map(String::as_str).collect();
+        let more = if levels.len() > 5 { ", ..." } else { "" };
+        Failure::input(format!(
+            "{}: expected {expected} in the label column {:?}, got {} ({}{more})",
+            path.display(),
+            config.label,
+            levels.len(),
+            shown.join(", ")
+        ))
+    };
+    if config.task == TaskName::Multiclass {
+        if levels.len() < 2 {
+            return Err(refuse("at least 2 classes"));
+        }
+        return Ok(Targets {
+            values: codes.iter().map(|&code| code as f32).collect(),
+            classes: codes,
+            task: Task::Multiclass { classes: levels },
+        });
+    }
+    let [first, second] = &levels[..] else {
+        return Err(refuse("2 classes"));
+    };
+    let numbers: Option<Vec<f64>> = levels.iter().map(|level| level.parse().ok()).collect();
+    let is_plain = numbers.is_some_and(|numbers| numbers == [0., 1.]);
+    let positive = match &config.positive {
+        None if is_plain => second,
+        Some(positive) => levels
+            .iter()
+            .find(|level| *level == positive)
+            .ok_or_else(|| refuse(&format!("positive = {positive:?} to be one of 2 classes")))?,
+        None => {
+            return Err(refuse(&format!(
+                "0 and 1, or positive = \"{second}\" (or \"{first}\") in the configuration,"
+            )));
+        }
+    };
+    let flipped = positive == first;
+    let negative = if flipped { second } else { first };
+    let classes: Vec<u32> = codes
+        .iter()
+        .map(|&code| code ^ u32::from(flipped))
+        .collect();
+    let names = if is_plain && !flipped {
+        Vec::new()
+    } else {
+        vec![negative.clone(), positive.clone()]
+    };
+    Ok(Targets {
+        values: classes.iter().map(|&class| class as f32).collect(),
+        classes,
+        task: Task::Binary { classes: names },
+    })
+}
+
+fn draw_split(config: &Config, targets: &Targets, kept: &[usize]) -> CommandResult<Split> {
+    let classes: Vec<u32> = kept.iter().map(|&row| targets.classes[row]).collect();
+    let n_classes = targets
+        .classes
+        .iter()
+        .max()
+        .map_or(0, |&largest| largest + 1);
+    let fractions = config.split.fractions()?;
+    let mut rng = generator(config.seed, "split");
+    let split = stratified_split_of_classes(&classes, n_classes, &fractions, &mut rng);
+    let split = split.map_err(|error| match error {
+        emma_data::Error::ClassMissing {
+            class,
+            part,
+            n_rows,
+        } => Failure::input(format!(
+            "expected {} in the {part} part of the split, got {n_rows} of them in the whole table",
+            rows_of(&targets.task, class)
+        )),
+        error => error.into(),
+    })?;
+    let of_table = |rows: Vec<usize>| rows.into_iter().map(|row| kept[row]).collect();
+    Ok(Split {
+        train: of_table(split.train),
+        validation: of_table(split.validation),
+        test: of_table(split.test),
+    })
+}
+
+fn rows_of(task: &Task, class: u32) -> String {
+    match (task.classes().get(class as usize), task) {
+        (Some(name), _) => format!("rows of class {name:?}"),
+        (None, Task::Regression { .. }) => "rows".to_owned(),
+        (None, _) => format!("rows of class {class}"),
+    }
+}
+
+fn read_split(
+    path: &Path,
+    features: &[&str],
+    column: &str,
+    kept: &[usize],
+) -> CommandResult<Split> {
+    let found = read_categories(path, features, &[column])?;
+    let Some(Categories { levels, codes }) = found.into_iter().next() else {
+        return Err(Failure::input("expected a split column".to_owned()));
+    };
+    let refuse = |message: String| {
+        Failure::input(format!("{}: column {column:?}: {message}", path.display()))
+    };
+    if let Some(other) = levels.iter().find(|level| !PARTS.contains(&level.as_str())) {
+        return Err(refuse(format!(
+            "expected train, validation or test in every row, got {other:?}"
+        )));
+    }
+    let rows_of = |part: &str| -> CommandResult<Vec<usize>> {
+        let code = levels.iter().position(|level| level == part);
+        let is_in = |row: &usize| Some(codes[*row] as usize) == code;
+        let rows: Vec<usize> = kept.iter().copied().filter(is_in).collect();
+        if rows.is_empty() {
+            return Err(refuse(format!(
+                "expected at least one row of {part}, got none"
+            )));
+        }
+        Ok(rows)
+    };
+    Ok(Split {
+        train: rows_of(PARTS[0])?,
+        validation: rows_of(PARTS[1])?,
+        test: rows_of(PARTS[2])?,
+    })
+}
+
+/// Whether every class can be learned, and thresholds chosen and measured.
+fn check_classes(targets: &Targets, split: &Split, file: &str) -> CommandResult<()> {
+    let n_classes = match &targets.task {
+        Task::Binary { .. } => 2,
+        Task::Multiclass { classes } => classes.len() as u32,
+        Task::Regression { .. } => return Ok(()),
+    };
+    let parts = [
+        ("train", &split.train),
+        ("validation", &split.validation),
+        ("test", &split.test),
+    ];
+    // Several classes are measured over those that occur.
+    let n_parts = if n_classes == 2 { 3 } else { 1 };
+    for (part, rows) in &parts[..n_parts] {
+        let there: BTreeSet<u32> = rows.iter().map(|&row| targets.classes[row]).collect();
+        if let Some(class) = (0..n_classes).find(|class| !there.contains(class)) {
+            return Err(Failure::input(format!(
+                "{file}: expected {} in the {part} part of the split, got none",
+                rows_of(&targets.task, class)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Of a number to predict, the mean and deviation over training rows.
+fn finish_task(task: Task, values: &[f32], training_rows: &[usize]) -> CommandResult<Task> {
+    if !matches!(task, Task::Regression { .. }) {
+        return Ok(task);
+    }
+    let n_rows = training_rows.len() as f64;
+    let values = training_rows.iter().map(|&row| f64::from(values[row]));
+    let mean = values.clone().sum::<f64>() / n_rows;
+    let variance = values.map(|value| (value - mean).powi(2)).sum::<f64>() / n_rows;
+    if variance > 0. && variance.is_finite() {
+        return Ok(Task::Regression {
+            mean,
+            std: variance.sqrt(),
+        });
+    }
+    Err(Failure::input(format!(
+        "expected targets that vary, all {n_rows} training rows have {mean}"
+    )))
+}
+
+/// What the kept rows are, for people.
+pub(crate) fn describe_left_out(n_left_out: usize, missing: MissingRows) -> Option<String> {
+    (missing == MissingRows::Drop && n_left_out > 0)
+        .then(|| format!("left out {n_left_out} rows that lack a value"))
+}
