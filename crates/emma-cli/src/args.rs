@@ -10,6 +10,7 @@ use emma_data::{
 use emma_models::{Metric, ThresholdRule};
 
 use crate::device::DeviceChoice;
+use crate::evaluation::curve::CurveSpec;
 use crate::experiment3::grid::GridName;
 use crate::experiment3::shard::Shard;
 use crate::failure::{CommandResult, Failure};
@@ -55,6 +56,11 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Score the rows of a table with a trained model
     Score(ScoreArgs),
+    /// Measure a trained model on labelled rows, clean or corrupted
+    ///
+    /// Corruptions count in standard deviations of the model's training rows. Intervals are 95 % percentile
+    /// bootstrap intervals over the rows; --curve follows the main measure over levels of one corruption.
+    Evaluate(EvaluateArgs),
     /// Say what a trained model learned: energies, coupling, gain, threshold, capacity
     Inspect(InspectArgs),
     /// Get or simulate data sets
@@ -282,6 +288,37 @@ pub(crate) struct ScoreArgs {
     /// Add potential, energy, importance and attention of every mode
     #[arg(long)]
     pub(crate) explain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArgs {
+    /// Model file (safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: PathBuf,
+    /// Table with the label (CSV, with or without a header, also gzip or zstd, or Parquet)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// What is done to which mode first, such as ip:noise:0.5 or dm:missing; once for each, in order
+    #[arg(long, value_name = "MODE:KIND:LEVEL")]
+    pub(crate) corrupt: Vec<ModeCorruption>,
+    /// Which modes of which rows are corrupted
+    #[arg(long, value_enum, default_value_t = RowsArg::All)]
+    pub(crate) rows: RowsArg,
+    /// Seed of the corruption and of the resamples
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Resamples for the intervals; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) resamples: usize,
+    /// Follow the main measure over levels of a corruption, such as ip:noise:0..4 or ip:noise:0..4/17
+    #[arg(long, value_name = "MODE:KIND:FROM..TO")]
+    pub(crate) curve: Option<CurveSpec>,
+    /// File for the drawing of the curve, .svg or .png; once for each
+    #[arg(long, value_name = "FILE", requires = "curve")]
+    pub(crate) figure: Vec<PathBuf>,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod comparison;
 mod device;
 mod digest;
 mod energies;
+mod evaluation;
 mod experiment;
 mod experiment1;
 mod experiment2;
@@ -71,6 +72,7 @@ fn silence_caught_panics() {
 fn run(cli: &Cli) -> CommandResult<()> {
     match &cli.command {
         Command::Data(args) => commands::data::run(args, &cli.global),
+        Command::Evaluate(args) => commands::evaluate::run(args, &cli.global),
         Command::Inspect(args) => commands::inspect::run(args, &cli.global),
         Command::Experiment1(args) => commands::experiment1::run(args, &cli.global),
         Command::Experiment2(args) => commands::experiment2::run(args, &cli.global),

@@ -16,6 +16,9 @@ fn help_of_the_program_and_of_every_command() {
         "experiment3_merge",
         place.succeed("experiment3 merge --help")
     );
+    insta::assert_snapshot!("init", place.succeed("init --help"));
+    insta::assert_snapshot!("train", place.succeed("train --help"));
+    insta::assert_snapshot!("evaluate", place.succeed("evaluate --help"));
     insta::assert_snapshot!("score", place.succeed("score --help"));
     insta::assert_snapshot!("inspect", place.succeed("inspect --help"));
     insta::assert_snapshot!("data_fetch", place.succeed("data fetch --help"));

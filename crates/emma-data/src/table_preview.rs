@@ -1,6 +1,6 @@
 //! A first look at a table that nothing is known about.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -33,6 +33,8 @@ pub struct ColumnPreview {
     pub n_missing: usize,
     /// Different values, in the order of their first rows; the first 1,000 alone.
     pub values: Vec<String>,
+    /// Rows that have each of these values.
+    pub counts: Vec<usize>,
 }
 
 impl ColumnPreview {
@@ -75,9 +77,10 @@ impl TablePreview {
                 n_numbers: 0,
                 n_missing: 0,
                 values: Vec::new(),
+                counts: Vec::new(),
             })
             .collect();
-        let mut seen: Vec<HashSet<Vec<u8>>> = vec![HashSet::new(); columns.len()];
+        let mut seen: Vec<HashMap<Vec<u8>, usize>> = vec![HashMap::new(); columns.len()];
         let mut n_rows = 0;
         while n_rows < max_rows && (std::mem::take(&mut holds_row) || table.advance()?) {
             n_rows += 1;
@@ -88,8 +91,12 @@ impl TablePreview {
                     continue;
                 }
                 column.n_numbers += usize::from(parse::<f64>(text).is_some());
-                if seen.len() < MOST_VALUES && seen.insert(text.to_vec()) {
+                if let Some(&place) = seen.get(text) {
+                    column.counts[place] += 1;
+                } else if seen.len() < MOST_VALUES {
+                    seen.insert(text.to_vec(), column.values.len());
                     column.values.push(excerpt(text));
+                    column.counts.push(1);
                 }
             }
         }
@@ -128,6 +135,7 @@ mod tests {
         assert!(a.is_numeric(3) && !b.is_numeric(3) && c.is_numeric(3));
         assert_eq!((a.n_missing, c.n_missing), (1, 1));
         assert_eq!(b.values, ["x", "y"]);
+        assert_eq!(b.counts, [2, 1]);
     }
 
     #[test]

@@ -430,7 +430,7 @@ mod tests {
             ("fpr:0", 2),
             ("fpr:0.1", 2),
             ("fpr:0.17", 4),
-            ("fpr:0.5", 5),
+            ("fpr:0.5", 6),
         ] {
             assert_eq!(predicted(rule), rows, "{rule}");
         }

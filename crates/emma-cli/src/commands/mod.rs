@@ -5,6 +5,7 @@ pub(crate) mod corrupt;
 pub(crate) mod coupling;
 pub(crate) mod data;
 pub(crate) mod describe;
+pub(crate) mod evaluate;
 pub(crate) mod experiment1;
 pub(crate) mod experiment2;
 pub(crate) mod experiment3;

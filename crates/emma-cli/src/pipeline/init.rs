@@ -12,7 +12,7 @@ pub(crate) struct Guess {
     pub(crate) label: Option<String>,
     /// `binary`, `multiclass` or `regression`.
     pub(crate) task: &'static str,
-    /// Of a binary label in words, the class that is likely meant to be found: the second by letter.
+    /// Of a binary label in words, the class that is likely meant to be found: the rarer one.
     pub(crate) positive: Option<String>,
     pub(crate) split_column: Option<String>,
     /// Columns that are neither: text, or numbers that look like the row's number.
@@ -189,12 +189,20 @@ impl Guess {
 
 fn task_of(label: &ColumnPreview, preview: &TablePreview) -> (&'static str, Option<String>) {
     let is_numeric = label.is_numeric(preview.n_rows);
-    let mut values: Vec<&str> = label.values.iter().map(String::as_str).collect();
+    let mut values: Vec<(&str, usize)> = label
+        .values
+        .iter()
+        .zip(&label.counts)
+        .map(|(value, &count)| (value.as_str(), count))
+        .collect();
     values.sort_unstable();
-    let is_whole = |value: &&str| value.parse::<i64>().is_ok();
+    let is_whole = |(value, _): &(&str, usize)| value.parse::<i64>().is_ok();
     match values[..] {
-        ["0", "1"] | ["0.0", "1.0"] => ("binary", None),
-        [_, second] => ("binary", Some(second.to_owned())),
+        [("0" | "0.0", _), ("1" | "1.0", _)] => ("binary", None),
+        [(first, of_first), (second, of_second)] => {
+            let rarer = if of_first < of_second { first } else { second };
+            ("binary", Some(rarer.to_owned()))
+        }
         _ if !is_numeric => ("multiclass", None),
         _ if values.len() <= MOST_CLASSES && values.iter().all(is_whole) => ("multiclass", None),
         _ => ("regression", None),

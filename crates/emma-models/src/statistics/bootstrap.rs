@@ -99,6 +99,26 @@ impl Bootstrap {
         mut statistic: impl FnMut(&[usize]) -> Result<f64>,
         rng: &mut impl Rng,
     ) -> Result<BootstrapInterval> {
+        let all = self.intervals(resampling, |rows| Ok(vec![statistic(rows)?]), rng)?;
+        let only = all.into_iter().next();
+        only.ok_or(Error::NoRows {
+            what: "the bootstrap",
+        })
+    }
+
+    /// The intervals of several statistics, all taken of the same resamples, in their order.
+    ///
+    /// # Shapes
+    /// - `statistics`: takes row numbers as in [`interval`](Self::interval), gives as many numbers each time
+    ///
+    /// # Errors
+    /// Those of [`interval`](Self::interval).
+    pub fn intervals(
+        &self,
+        resampling: Resampling,
+        mut statistics: impl FnMut(&[usize]) -> Result<Vec<f64>>,
+        rng: &mut impl Rng,
+    ) -> Result<Vec<BootstrapInterval>> {
         self.check()?;
         let strata = resampling.strata();
         let n_rows = strata.iter().map(Vec::len).sum();
@@ -108,22 +128,27 @@ impl Bootstrap {
             });
         }
         let mut rows: Vec<usize> = (0..n_rows).collect();
-        let estimate = number(statistic(&rows)?)?;
-        let mut values = Vec::new();
+        let estimates = statistics(&rows)?;
+        let mut values = vec![Vec::new(); estimates.len()];
         for _ in 0..self.n_resamples {
             rows.clear();
             for stratum in &strata {
                 let draw = |_| stratum[rng.random_range(0..stratum.len())];
                 rows.extend((0..stratum.len()).map(draw));
             }
-            values.push(number(statistic(&rows)?)?);
+            for (values, value) in values.iter_mut().zip(statistics(&rows)?) {
+                values.push(number(value)?);
+            }
         }
-        values.sort_by(f64::total_cmp);
-        Ok(BootstrapInterval {
-            estimate,
-            lower: quantile(&values, (1. - self.level) / 2.),
-            upper: quantile(&values, f64::midpoint(1., self.level)),
-        })
+        let interval = |(estimate, mut values): (f64, Vec<f64>)| {
+            values.sort_by(f64::total_cmp);
+            Ok(BootstrapInterval {
+                estimate: number(estimate)?,
+                lower: quantile(&values, (1. - self.level) / 2.),
+                upper: quantile(&values, f64::midpoint(1., self.level)),
+            })
+        };
+        estimates.into_iter().zip(values).map(interval).collect()
     }
 
     fn check(&self) -> Result<()> {

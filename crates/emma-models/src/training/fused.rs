@@ -70,14 +70,11 @@ impl FusedSteps {
 
     /// Goes on with what an earlier optimizer remembered.
     pub(super) fn remember(&mut self, memory: &AdamState) -> Result<()> {
-        // Zeros in the place of what an optimizer without a step does not have yet.
-        if memory.n_steps > 0 {
-            self.model.remember(&Memory {
-                n_steps: memory.n_steps,
-                mean: self.variables.of_named(&memory.mean)?,
-                mean_square: self.variables.of_named(&memory.mean_square)?,
-            });
-        }
+        self.model.remember(&Memory {
+            n_steps: memory.n_steps,
+            mean: self.variables.of_named(&memory.mean)?,
+            mean_square: self.variables.of_named(&memory.mean_square)?,
+        });
         Ok(())
     }
 

@@ -55,7 +55,8 @@ impl<'a, M: MultiModalModel + ?Sized> Run<'a, M> {
         self.best_loss = state.history.best_validation_loss();
         self.history = state.history;
         self.best_parameters = Some(state.best_parameters);
-        self.memory = Some(state.optimizer);
+        // An optimizer that has not taken a step has nothing to remember.
+        self.memory = Some(state.optimizer).filter(|memory| memory.n_steps > 0);
         Ok(())
     }
 

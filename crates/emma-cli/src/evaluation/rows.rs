@@ -1,0 +1,173 @@
+//! Labelled rows of a table as a model takes them.
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use emma_data::{
+    Categories, CorruptedModes, CorruptionRecord, Generator, MissingValues, ModeColumns,
+    ModeCorruption, Standardization, Table, TableConfig, read_categories,
+};
+use emma_models::{Answers, Checkpoint, Task, TrainedModel};
+use ndarray::Array2;
+
+use crate::args::RowsArg;
+use crate::failure::{CommandResult, Failure};
+use crate::part::{tensor, tensors};
+
+/// Rows with what is to be predicted of them.
+pub(crate) struct LabeledTable {
+    modes: Vec<ModeColumns>,
+    /// Standard scores, one `[rows, features]` array a mode.
+    standardized: Vec<Array2<f32>>,
+    raw: Vec<Array2<f32>>,
+    /// Labels, places among the classes, or numbers in the target's unit.
+    pub(crate) targets: Vec<f32>,
+    is_binary: bool,
+}
+
+impl LabeledTable {
+    /// Reads the table in a file, whose columns a model names.
+    pub(crate) fn open(path: &Path, checkpoint: &Checkpoint) -> CommandResult<Self> {
+        let metadata = checkpoint.metadata();
+        let modes: Vec<ModeColumns> = metadata
+            .modes
+            .iter()
+            .map(|mode| ModeColumns::new(mode.name.clone(), mode.columns.clone()))
+            .collect();
+        let config = TableConfig::new(modes.clone(), None, MissingValues::Refuse)?;
+        let table = Table::open(path, &config)?;
+        let targets = read_targets(path, &metadata.label, &metadata.task, &config.features())?;
+        if targets.len() != table.n_rows() {
+            return Err(Failure::input(format!(
+                "{}: expected a label in each of {} rows, got {}",
+                path.display(),
+                table.n_rows(),
+                targets.len()
+            )));
+        }
+        let raw: Vec<Array2<f32>> = table
+            .modes()
+            .iter()
+            .map(|mode| mode.values.clone())
+            .collect();
+        let standardized = modes
+            .iter()
+            .zip(&raw)
+            .map(|(mode, values)| {
+                let part = |part: &str| -> CommandResult<Vec<f32>> {
+                    let name = format!("standardize.{}.{part}", mode.name);
+                    let tensor = checkpoint.tensor(&name, &[mode.columns.len()])?;
+                    Ok(tensor.to_vec1()?)
+                };
+                let fitted = Standardization::new(part("mean")?, part("std")?)?;
+                Ok(fitted.apply(values.view())?)
+            })
+            .collect::<CommandResult<_>>()
+            .map_err(|failure: Failure| failure.context(path.display().to_string()))?;
+        Ok(Self {
+            modes,
+            standardized,
+            raw,
+            targets,
+            is_binary,
+        })
+    }
+
+    pub(crate) fn n_rows(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Labels of a binary task, for resamples that keep both classes.
+    #[expect(clippy::cast_sign_loss, reason = "0 or 1")]
+    pub(crate) fn labels(&self) -> Option<Vec<u8>> {
+        let labels = self.targets.iter().map(|&target| target as u8);
+        self.is_binary.then(|| labels.collect())
+    }
+
+    /// What the model says of the rows, after some corruptions in their order.
+    pub(crate) fn answers(
+        &self,
+        model: &TrainedModel,
+        corruptions: &[ModeCorruption],
+        rows: RowsArg,
+        rng: &mut Generator,
+    ) -> CommandResult<Answers> {
+        if corruptions.is_empty() {
+            let raw: Vec<Tensor> = tensors(&self.raw, &Device::Cpu)?;
+            return Ok(model.predict(&raw)?.answers);
+        }
+        let names: Vec<&str> = self.modes.iter().map(|mode| mode.name.as_str()).collect();
+        let (n_rows, n_modes) = (self.n_rows(), self.modes.len());
+        let record = match rows {
+            RowsArg::All => CorruptionRecord::all(n_rows, n_modes)?,
+            RowsArg::Mixture => CorruptionRecord::mixture(n_rows, n_modes, rng)?,
+            RowsArg::Constrained => CorruptionRecord::constrained_mixture(n_rows, n_modes, rng)?,
+        };
+        let mut corrupted = CorruptedModes::of(&self.standardized)?;
+        if let Some(labels) = self.labels() {
+            corrupted = corrupted.with_labels(&labels)?;
+        }
+        let corrupted = corrupted.then_each(&names, &record, corruptions, rng)?;
+        let (mut values, missing) = corrupted.into_masked();
+        for ((row, mode_index), &missing) in missing.indexed_iter() {
+            if missing {
+                values[mode_index].row_mut(row).fill(0.);
+            }
+        }
+        let modes: Vec<Tensor> = values
+            .iter()
+            .map(|mode| tensor(mode, &Device::Cpu))
+            .collect::<CommandResult<_>>()?;
+        Ok(model.predict_standardized(&modes)?.answers)
+    }
+}
+
+fn read_targets(
+    path: &Path,
+    label: &str,
+    task: &Task,
+    features: &[&str],
+) -> CommandResult<Vec<f32>> {
+    if matches!(task, Task::Regression { .. }) {
+        let target = TableConfig::new(
+            vec![ModeColumns::new("target", [label])],
+            None,
+            MissingValues::Refuse,
+        )?;
+        let table = Table::open(path, &target)?;
+        return Ok(table.modes()[0].values.iter().copied().collect());
+    }
+    let found = read_categories(path, features, &[label])?;
+    let Some(Categories { levels, codes }) = found.into_iter().next() else {
+        return Err(Failure::input("expected a label column".to_owned()));
+    };
+    let classes = task.classes();
+    let place = |level: &String| -> Option<f32> {
+        if classes.is_empty() {
+            // Programs that know only one kind of number write labels as 1.0.
+            let number = level.parse::<f32>().ok()?;
+            return [0., 1.]
+                .into_iter()
+                .find(|class| (class - number).abs() < f32::EPSILON);
+        }
+        let place = classes.iter().position(|class| class == level)?;
+        Some(place as f32)
+    };
+    let places = levels
+        .iter()
+        .map(|level| {
+            place(level).ok_or_else(|| {
+                let expected = if classes.is_empty() {
+                    "0 or 1".to_owned()
+                } else {
+                    format!("one of the model's classes ({})", classes.join(", "))
+                };
+                Failure::input(format!(
+                    "{}: expected {expected} in the label column {label:?}, got {level:?}",
+                    path.display()
+                ))
+            })
+        })
+        .collect::<CommandResult<Vec<f32>>>()?;
+    Ok(codes.iter().map(|&code| places[code as usize]).collect())
+}
