@@ -72,6 +72,7 @@ impl Layout {
 #[derive(Debug)]
 pub(crate) struct GateColumns<R> {
     energy: Columns<R>,
+    /// Binary.
     log_energy: Columns<R>,
     modal_energy: Columns<R>,
     pub(crate) log_importance: Columns<R>,
@@ -135,7 +136,7 @@ impl<R: Real> GateColumns<R> {
                     corrected::<S, R, V>(at::<S, R, V>(simd, potential, index), minimum);
                 let value = corrected.mul_add(weight, bias);
                 energy[index] = value.lanes;
-                log_energy[index] = value.ln().lanes;
+                log_energy[index] = value.log_2().lanes;
             }
         }
     }
@@ -164,7 +165,7 @@ impl<R: Real> GateColumns<R> {
                 for (j, (&weight, &exponent)) in weights.iter().zip(exponents).enumerate() {
                     if j != i {
                         let log_j = at::<S, R, V>(simd, log_energy, j * stride + block);
-                        let blend = blend::<S, R, V>(simd, log_i, log_j, exponent);
+                        let blend = blend::<S, R, V>(log_j, log_i - log_j, exponent);
                         sum = blend.mul_add(Block::<S, R, V>::splat(simd, weight), sum);
                     }
                 }
@@ -211,7 +212,7 @@ impl<R: Real> GateColumns<R> {
                     (Block::<S, R, V>::new(simd, log_importance[index]) - log_partition).lanes;
                 importance[index] = alpha.lanes;
                 let argument = alpha * gain - bias;
-                attention[index] = argument.tanh().rectified().lanes;
+                attention[index] = argument.rectified().tanh_of_not_negative().lanes;
             }
         }
     }
@@ -331,35 +332,54 @@ impl<R: Real> GateColumns<R> {
         let log_gradient = self.log_importance_gradient.blocks_mut::<S, V>();
         log_gradient.fill(zero.lanes);
         let n_modes = layout.n_modes;
+        let pair = |i: usize, j: usize| {
+            let index = i * n_modes + j;
+            let weight = gate.parameters[layout.coupling_weight + index];
+            let exponent = gate.parameters[layout.coupling_exponent + index];
+            Pair {
+                index,
+                weight,
+                exponent,
+                // Of the two logarithms' gradients.
+                of_first: weight * exponent,
+                of_second: weight - weight * exponent,
+            }
+        };
+        let ln_2 = R::of(std::f64::consts::LN_2);
         for i in 0..n_modes {
-            for j in 0..n_modes {
-                if i == j {
-                    continue;
-                }
-                let pair = i * n_modes + j;
-                let weight = gate.parameters[layout.coupling_weight + pair];
-                let exponent = gate.parameters[layout.coupling_exponent + pair];
-                let (mut of_weight, mut of_exponent) = (zero, zero);
+            for j in i + 1..n_modes {
+                // Both pairs of two modes at once: they have the logarithms in common.
+                let (there, back) = (pair(i, j), pair(j, i));
+                let (mut of_weight, mut of_exponent) = ([zero; 2], [zero; 2]);
                 for block in 0..n_blocks {
                     let (at_i, at_j) = (i * stride + block, j * stride + block);
-                    let (log_i, log_j) = (
-                        at::<S, R, V>(simd, log_energy, at_i),
-                        at::<S, R, V>(simd, log_energy, at_j),
-                    );
-                    let blend = blend::<S, R, V>(simd, log_i, log_j, exponent);
-                    let of_shared = at::<S, R, V>(simd, modal_energy_gradient, at_i);
-                    let of_blend = of_shared * blend;
-                    let of_power = of_blend * weight;
-                    of_weight = of_weight + of_blend;
-                    of_exponent = of_power.mul_add(log_i - log_j, of_exponent);
-                    let of_i = of_power * exponent;
-                    log_gradient[at_i] =
-                        (Block::<S, R, V>::new(simd, log_gradient[at_i]) + of_i).lanes;
-                    log_gradient[at_j] =
-                        (Block::<S, R, V>::new(simd, log_gradient[at_j]) + (of_power - of_i)).lanes;
+                    let log_i = at::<S, R, V>(simd, log_energy, at_i);
+                    let log_j = at::<S, R, V>(simd, log_energy, at_j);
+                    let difference = log_i - log_j;
+                    let of_i = at::<S, R, V>(simd, modal_energy_gradient, at_i)
+                        * blend::<S, R, V>(log_j, difference, there.exponent);
+                    let of_j = at::<S, R, V>(simd, modal_energy_gradient, at_j)
+                        * blend::<S, R, V>(log_i, difference.negated(), back.exponent);
+                    of_weight[0] = of_weight[0] + of_i;
+                    of_weight[1] = of_weight[1] + of_j;
+                    of_exponent[0] = of_i.mul_add(difference, of_exponent[0]);
+                    of_exponent[1] = of_j.mul_add(difference, of_exponent[1]);
+                    let splat = |value: R| Block::<S, R, V>::splat(simd, value);
+                    let total = at::<S, R, V>(simd, log_gradient, at_i);
+                    let total = of_i.mul_add(splat(there.of_first), total);
+                    log_gradient[at_i] = of_j.mul_add(splat(back.of_second), total).lanes;
+                    let total = at::<S, R, V>(simd, log_gradient, at_j);
+                    let total = of_i.mul_add(splat(there.of_second), total);
+                    log_gradient[at_j] = of_j.mul_add(splat(back.of_first), total).lanes;
                 }
-                sums.add(layout.coupling_weight + pair, of_weight);
-                sums.add(layout.coupling_exponent + pair, of_exponent);
+                let to_natural = [there.weight * ln_2, (back.weight * ln_2).neg()];
+                for (k, pair) in [there, back].iter().enumerate() {
+                    sums.add(layout.coupling_weight + pair.index, of_weight[k]);
+                    sums.add(
+                        layout.coupling_exponent + pair.index,
+                        of_exponent[k] * to_natural[k],
+                    );
+                }
             }
         }
     }
@@ -402,6 +422,15 @@ impl<R: Real> GateColumns<R> {
     }
 }
 
+/// A coupling of two modes, in one direction.
+struct Pair<R> {
+    index: usize,
+    weight: R,
+    exponent: R,
+    of_first: R,
+    of_second: R,
+}
+
 #[inline(always)]
 fn corrected<S: Level, R: Real, const V: usize>(
     potential: Block<S, R, V>,
@@ -410,16 +439,15 @@ fn corrected<S: Level, R: Real, const V: usize>(
     (potential - minimum).rectified() + R::of(std::f64::consts::E)
 }
 
-/// `e_i^γ e_j^(1 − γ)` of logarithms.
+/// `e_i^γ e_j^(1 − γ)`, from `log₂ e_j` and `log₂ e_i − log₂ e_j`.
 #[inline(always)]
 fn blend<S: Level, R: Real, const V: usize>(
-    simd: S,
-    log_i: Block<S, R, V>,
     log_j: Block<S, R, V>,
+    difference: Block<S, R, V>,
     exponent: R,
 ) -> Block<S, R, V> {
-    let argument = (log_i - log_j).mul_add(Block::<S, R, V>::splat(simd, exponent), log_j);
-    argument.exp()
+    let exponent = Block::<S, R, V>::splat(log_j.simd, exponent);
+    difference.mul_add(exponent, log_j).exp_2()
 }
 
 impl<R: Real> Gate<'_, R> {
@@ -588,7 +616,7 @@ impl<R: Real> GateColumns<R> {
     fn derive<S: Level, const V: usize>(&mut self, simd: S) {
         let energy = self.energy.blocks::<S, V>();
         for (log, &energy) in self.log_energy.blocks_mut::<S, V>().iter_mut().zip(energy) {
-            *log = Block::<S, R, V>::new(simd, energy).ln().lanes;
+            *log = Block::<S, R, V>::new(simd, energy).log_2().lanes;
         }
         let log_importance = self.log_importance.blocks::<S, V>();
         let importance = self.importance.blocks_mut::<S, V>();
