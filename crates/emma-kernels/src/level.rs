@@ -140,12 +140,10 @@ impl Level for Scalar {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use std::arch::x86_64::{
-        __m256, __m512, _MM_MANT_NORM_P75_1P5, _MM_MANT_SIGN_NAN,
-    };
+    use std::arch::x86_64::{__m256, __m512, _MM_MANT_NORM_P75_1P5, _MM_MANT_SIGN_NAN};
 
-    use pulp::{Simd, cast};
     use pulp::x86::{V3, V4};
+    use pulp::{Simd, cast};
 
     use super::{Level, SUMS};
 

@@ -242,10 +242,7 @@ macro_rules! arithmetic {
         }
 
         #[inline(always)]
-        fn exponent_and_mantissa<S: Level>(
-            simd: S,
-            x: S::$vector,
-        ) -> (S::$vector, S::$vector) {
+        fn exponent_and_mantissa<S: Level>(simd: S, x: S::$vector) -> (S::$vector, S::$vector) {
             simd.$split(x)
         }
     };

@@ -129,8 +129,16 @@ fn elementary_functions_are_those_of_the_standard_library() {
 fn ends_of_the_elementary_functions() {
     let (inf, nan) = (f64::INFINITY, f64::NAN);
     let cases: [(&str, &[f64], &[f64]); 7] = [
-        ("exp2", &[-inf, -1e4, 0., 1., 1e4, inf], &[0., 0., 1., 2., inf, inf]),
-        ("exp2 of not positive", &[-inf, -1e4, -1e30, 0.], &[0., 0., 0., 1.]),
+        (
+            "exp2",
+            &[-inf, -1e4, 0., 1., 1e4, inf],
+            &[0., 0., 1., 2., inf, inf],
+        ),
+        (
+            "exp2 of not positive",
+            &[-inf, -1e4, -1e30, 0.],
+            &[0., 0., 0., 1.],
+        ),
         ("exp", &[-inf, -1e4, -1e30, 0.], &[0., 0., 0., 1.]),
         ("ln", &[0., -0., 1., inf], &[-inf, -inf, 0., inf]),
         ("log2", &[0., -0., 1., 8., inf], &[-inf, -inf, 0., 3., inf]),
