@@ -23,6 +23,31 @@ pub(crate) fn affine<S: Level, R: Real, const V: usize>(
     outputs: &mut [Lanes<S, R, V>],
     n_blocks: usize,
 ) {
+    layer::<S, R, V, false>(simd, inputs, weight, bias, outputs, n_blocks);
+}
+
+/// `y = max(0, W x + b)` of every row, shapes as of [`affine`].
+#[inline(always)]
+pub(crate) fn rectified_affine<S: Level, R: Real, const V: usize>(
+    simd: S,
+    inputs: &[Lanes<S, R, V>],
+    weight: &[R],
+    bias: &[R],
+    outputs: &mut [Lanes<S, R, V>],
+    n_blocks: usize,
+) {
+    layer::<S, R, V, true>(simd, inputs, weight, bias, outputs, n_blocks);
+}
+
+#[inline(always)]
+fn layer<S: Level, R: Real, const V: usize, const RECTIFIED: bool>(
+    simd: S,
+    inputs: &[Lanes<S, R, V>],
+    weight: &[R],
+    bias: &[R],
+    outputs: &mut [Lanes<S, R, V>],
+    n_blocks: usize,
+) {
     let n_inputs = weight.len() / bias.len();
     let whole = bias.len() - bias.len() % TILE;
     for block in 0..n_blocks {
@@ -40,7 +65,8 @@ pub(crate) fn affine<S: Level, R: Real, const V: usize>(
                 }
             }
             for (k, sum) in sums.iter().enumerate() {
-                outputs[(first + k) * n_blocks + block] = sum.lanes;
+                let value = if RECTIFIED { sum.rectified() } else { *sum };
+                outputs[(first + k) * n_blocks + block] = value.lanes;
             }
         }
         for output in whole..bias.len() {
@@ -49,7 +75,8 @@ pub(crate) fn affine<S: Level, R: Real, const V: usize>(
                 let value = at::<S, R, V>(simd, inputs, input * n_blocks + block);
                 sum = value.mul_add(Block::<S, R, V>::splat(simd, weight), sum);
             }
-            outputs[output * n_blocks + block] = sum.lanes;
+            let value = if RECTIFIED { sum.rectified() } else { sum };
+            outputs[output * n_blocks + block] = value.lanes;
         }
     }
 }

@@ -93,14 +93,20 @@ impl<S: Level, R: Real, const V: usize> Block<S, R, V> {
 
     /// The larger of the two; `self` where that is no number.
     #[inline(always)]
-    pub(crate) fn at_least(self, other: Self) -> Self {
-        self.select_less(other, other, self)
+    pub(crate) fn at_least(mut self, other: Self) -> Self {
+        for (a, &b) in self.lanes.iter_mut().zip(&other.lanes) {
+            *a = R::at_least(self.simd, *a, b);
+        }
+        self
     }
 
     /// The smaller of the two; `self` where that is no number.
     #[inline(always)]
-    pub(crate) fn at_most(self, other: Self) -> Self {
-        other.select_less(self, other, self)
+    pub(crate) fn at_most(mut self, other: Self) -> Self {
+        for (a, &b) in self.lanes.iter_mut().zip(&other.lanes) {
+            *a = R::at_most(self.simd, *a, b);
+        }
+        self
     }
 
     /// `max(0, x)`; no number stays none.
@@ -115,64 +121,148 @@ impl<S: Level, R: Real, const V: usize> Block<S, R, V> {
     }
 
     #[inline(always)]
-    pub(crate) fn absolute(self) -> Self {
-        let zero = Self::zero(self.simd);
-        self.select_less(zero, zero - self, self)
+    pub(crate) fn absolute(mut self) -> Self {
+        for a in &mut self.lanes {
+            *a = R::absolute(self.simd, *a);
+        }
+        self
     }
 
-    /// Reduced argument of the exponential: `x = k ln 2 + r`; returns `eʳ − 1` and 2^(k−1).
+    /// Nearest integer k of moderate x, and k as [`scaled`](Self::scaled) takes it.
     #[inline(always)]
-    fn reduced_exponential(self) -> (Self, Self) {
-        let precision = R::PRECISION;
-        let scaled = self * R::of(std::f64::consts::LOG2_E);
-        let (mut k, mut half_power) = (scaled, scaled);
+    fn rounded(self) -> (Self, Self) {
+        let (mut nearest, mut counted) = (self, self);
         for v in 0..V {
-            (k.lanes[v], half_power.lanes[v]) = R::round_and_half_power(self.simd, scaled.lanes[v]);
+            (nearest.lanes[v], counted.lanes[v]) = R::rounded(self.simd, self.lanes[v]);
         }
-        let [high, low] = precision.ln_2;
-        let r = k.mul_add(self.like(-high), self);
-        let r = k.mul_add(self.like(-low), r);
-        let (&last, others) = precision.exponential.split_last().expect("not empty");
+        (nearest, counted)
+    }
+
+    /// `2^k x`.
+    #[inline(always)]
+    fn scaled(mut self, counted: Self) -> Self {
+        for (a, &b) in self.lanes.iter_mut().zip(&counted.lanes) {
+            *a = R::scaled(self.simd, *a, b);
+        }
+        self
+    }
+
+    /// The polynomial with these coefficients, the constant one first.
+    #[inline(always)]
+    fn polynomial(self, coefficients: &[f64]) -> Self {
+        let (&last, others) = coefficients.split_last().expect("not empty");
         let mut sum = self.like(last);
         for &coefficient in others.iter().rev() {
-            sum = sum.mul_add(r, self.like(coefficient));
+            sum = sum.mul_add(self, self.like(coefficient));
         }
-        ((sum * r).mul_add(r, r), half_power)
+        sum
     }
 
-    /// `eˣ`; 0 below about −87 (f32) or −708 (f64), infinite where the type overflows.
+    /// Nearest integer k of moderate x as [`scaled`](Self::scaled) takes it, and `2^(x − k)`.
     #[inline(always)]
-    pub(crate) fn exp(self) -> Self {
-        let (reduced, half_power) = self.reduced_exponential();
-        // Twice half the power: 2^k itself overflows before the exponential does.
-        let value = (reduced * half_power + half_power) * R::of(2.);
-        let value =
-            self.like(R::PRECISION.overflow)
-                .select_less(self, self.like(f64::INFINITY), value);
-        let zero = Self::zero(self.simd);
-        self.select_less(self.like(R::PRECISION.underflow), zero, value)
+    fn reduced_exp_2(self) -> (Self, Self) {
+        let (k, counted) = self.rounded();
+        let f = self - k;
+        let slope = f.polynomial(R::PRECISION.power_minus_one);
+        (counted, slope.mul_add(f, self.like(1.)))
     }
 
-    /// `eˣ` of an argument of at most 0.
+    /// `2ˣ`; 0 about where that is no normal number and the instruction set does not have it, infinite where the
+    /// type overflows.
+    #[inline(always)]
+    pub(crate) fn exp_2(self) -> Self {
+        if S::WHOLE_RANGE {
+            let (counted, value) = self.reduced_exp_2();
+            return value.scaled(counted);
+        }
+        let [least, largest] = R::PRECISION.exponents;
+        let bounded = self
+            .at_least(self.like(least))
+            .at_most(self.like(largest + 2.));
+        let (counted, value) = bounded.reduced_exp_2();
+        // 2^(k − 1), twice: 2^k itself overflows before the exponential does.
+        let value = value.scaled(counted - R::one()) * R::of(2.);
+        self.select_less(self.like(least), Self::zero(self.simd), value)
+    }
+
+    /// `2ˣ` of an argument of at most 0; 0 as of [`exp_2`](Self::exp_2).
+    #[inline(always)]
+    pub(crate) fn exp_2_of_not_positive(self) -> Self {
+        let (counted, value) = self.reduced_exp_2();
+        let value = value.scaled(counted);
+        if S::WHOLE_RANGE {
+            return value;
+        }
+        let least = self.like(R::PRECISION.exponents[0]);
+        self.select_less(least, Self::zero(self.simd), value)
+    }
+
+    /// `2ˣ` of an argument of at most 0, to be added to 1: nearly nothing far below 0.
+    #[inline(always)]
+    pub(crate) fn exp_2_beside_one(self) -> Self {
+        let bounded = if S::WHOLE_RANGE {
+            self
+        } else {
+            self.at_least(self.like(-64.))
+        };
+        let (k, counted) = bounded.rounded();
+        (bounded - k).polynomial(R::PRECISION.power).scaled(counted)
+    }
+
+    /// Reduced argument of the exponential: `x = k ln 2 + r`; returns `eʳ − 1` and k.
+    #[inline(always)]
+    fn reduced_exponential(self) -> (Self, Self) {
+        let (k, counted) = (self * R::of(std::f64::consts::LOG2_E)).rounded();
+        let [high, low] = R::PRECISION.ln_2;
+        let r = k.mul_add(self.like(-high), self);
+        let r = k.mul_add(self.like(-low), r);
+        let rest = r.polynomial(R::PRECISION.exponential) * r;
+        (rest.mul_add(r, r), counted)
+    }
+
+    /// `eˣ` of an argument of at most 0; 0 below about −87 (f32) or −708 (f64), or where the type has
+    /// no number for it if the instruction set goes as far.
     #[inline(always)]
     pub(crate) fn exp_of_not_positive(self) -> Self {
-        let (reduced, half_power) = self.reduced_exponential();
-        let value = (reduced * half_power + half_power) * R::of(2.);
-        let zero = Self::zero(self.simd);
-        self.select_less(self.like(R::PRECISION.underflow), zero, value)
+        let underflow = self.like(R::PRECISION.underflow);
+        if S::WHOLE_RANGE {
+            // Beyond, what is left of the argument would not be small.
+            let (reduced, counted) = self.at_least(underflow + underflow).reduced_exponential();
+            return (reduced + R::one()).scaled(counted);
+        }
+        let (reduced, counted) = self.reduced_exponential();
+        let value = (reduced + R::one()).scaled(counted);
+        self.select_less(underflow, Self::zero(self.simd), value)
     }
 
     /// Natural logarithm; of 0 minus infinity, of a negative number none.
     #[inline(always)]
     pub(crate) fn ln(self) -> Self {
+        self.logarithm(false)
+    }
+
+    /// Binary logarithm; of 0 minus infinity, of a negative number none.
+    #[inline(always)]
+    pub(crate) fn log_2(self) -> Self {
+        self.logarithm(true)
+    }
+
+    /// The binary or the natural one.
+    #[inline(always)]
+    fn logarithm(self, binary: bool) -> Self {
+        if S::WHOLE_RANGE {
+            // A zero without a sign.
+            return (self + R::zero()).logarithm_of_normal(binary);
+        }
         let smallest = Self::splat(self.simd, R::min_positive_value());
         let infinity = self.like(f64::INFINITY);
         let zero = Self::zero(self.simd);
         // Numbers with fewer digits than normal are brought among the normal ones.
-        let (up, steps) = (2f64.powi(60), -60. * std::f64::consts::LN_2);
+        let of_two = if binary { 1. } else { std::f64::consts::LN_2 };
+        let (up, steps) = (2f64.powi(60), -60. * of_two);
         let normal = self.select_less(smallest, self * R::of(up), self);
         let added = self.select_less(smallest, self.like(steps), zero);
-        let value = normal.ln_of_normal() + added;
+        let value = normal.logarithm_of_normal(binary) + added;
         // Where it is not below infinity it is infinite or no number: its own logarithm.
         let bounded = self.select_less(infinity, value, self);
         let special = self.select_less(
@@ -186,6 +276,12 @@ impl<S: Level, R: Real, const V: usize> Block<S, R, V> {
     /// Natural logarithm of a positive, finite number with all its digits.
     #[inline(always)]
     pub(crate) fn ln_of_normal(self) -> Self {
+        self.logarithm_of_normal(false)
+    }
+
+    /// `x = 2^k m`, `ln m = 2 artanh s`.
+    #[inline(always)]
+    fn logarithm_of_normal(self, binary: bool) -> Self {
         let (mut k, mut mantissa) = (self, self);
         for v in 0..V {
             (k.lanes[v], mantissa.lanes[v]) = R::exponent_and_mantissa(self.simd, self.lanes[v]);
@@ -193,30 +289,28 @@ impl<S: Level, R: Real, const V: usize> Block<S, R, V> {
         let one = self.like(1.);
         let s = (mantissa - one) / (mantissa + one);
         let square = s * s;
-        let (&last, others) = R::PRECISION.logarithm.split_last().expect("not empty");
-        let mut sum = self.like(last);
-        for &coefficient in others.iter().rev() {
-            sum = sum.mul_add(square, self.like(coefficient));
+        let rest = square.polynomial(R::PRECISION.logarithm) * square;
+        let artanh = rest.mul_add(s, s);
+        if binary {
+            return artanh.mul_add(self.like(2. * std::f64::consts::LOG2_E), k);
         }
         let [high, low] = R::PRECISION.ln_2;
-        let artanh = (sum * square).mul_add(s, s);
         let small = k.mul_add(self.like(low), artanh + artanh);
         k.mul_add(self.like(high), small)
     }
 
-    /// Hyperbolic tangent.
+    /// Hyperbolic tangent of an argument of at least 0.
     #[inline(always)]
-    pub(crate) fn tanh(self) -> Self {
+    pub(crate) fn tanh_of_not_negative(self) -> Self {
         // From there on it is 1 in either type.
-        let magnitude = self.absolute();
-        let bounded = magnitude.at_most(self.like(20.));
-        let (reduced, half_power) = (bounded * R::of(-2.)).reduced_exponential();
-        let power = half_power + half_power;
-        // e^(−2|x|) − 1, exact to the last digits near 0 as well.
+        let exponent = self.at_most(self.like(20.)) * R::of(-2. * std::f64::consts::LOG2_E);
+        let (k, counted) = exponent.rounded();
+        let f = exponent - k;
+        let reduced = f.polynomial(R::PRECISION.power_minus_one) * f;
+        let power = self.like(1.).scaled(counted);
+        // e^(−2x) − 1, exact to the last digits near 0 as well.
         let minus_one = reduced.mul_add(power, power - R::one());
-        let value = minus_one.negated() / (minus_one + R::of(2.));
-        let zero = Self::zero(self.simd);
-        self.select_less(zero, zero - value, value)
+        minus_one.negated() / (minus_one + R::of(2.))
     }
 
     /// `1/(1 + e^(−x))` and `ln(1 + eˣ)`.

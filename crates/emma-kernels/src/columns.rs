@@ -68,12 +68,6 @@ impl<R: Real> Columns<R> {
         &mut self.values[start..start + len]
     }
 
-    /// One column.
-    pub(crate) fn column_mut(&mut self, column: usize) -> &mut [R] {
-        let n_rows = self.n_rows();
-        &mut self.values_mut()[column * n_rows..][..n_rows]
-    }
-
     /// All blocks, column by column.
     #[inline(always)]
     pub(crate) fn blocks<S: Level, const V: usize>(&self) -> &[Lanes<S, R, V>] {
@@ -113,6 +107,49 @@ impl<R: Real> Columns<R> {
                 *value = values[place];
                 place += stride;
             }
+        }
+    }
+
+    /// Fills all columns from row-major rows that follow each other; what is left of the last block repeats
+    /// the first row.
+    #[inline(always)]
+    pub(crate) fn transpose(&mut self, rows: &[R]) {
+        // Widths that the compiler knows; any other is right as well.
+        match self.width {
+            4 => self.transpose_rows(rows, 4),
+            8 => self.transpose_rows(rows, 8),
+            width => self.transpose_rows(rows, width),
+        }
+    }
+
+    #[inline(always)]
+    fn transpose_rows(&mut self, rows: &[R], width: usize) {
+        /// Rows at a time, which makes whole vectors of every column.
+        const GROUP: usize = 8;
+        let stride = self.n_rows();
+        let n_rows = rows.len() / width;
+        let columns = &mut self.values_mut()[..width * stride];
+        let groups = rows.chunks_exact(GROUP * width);
+        let rest = groups.remainder();
+        for (number, group) in groups.enumerate() {
+            for (feature, column) in columns.chunks_exact_mut(stride).enumerate() {
+                let mut values = [R::zero(); GROUP];
+                for (row, value) in values.iter_mut().enumerate() {
+                    *value = group[row * width + feature];
+                }
+                column[number * GROUP..][..GROUP].copy_from_slice(&values);
+            }
+        }
+        let whole = n_rows - n_rows % GROUP;
+        for (feature, column) in columns.chunks_exact_mut(stride).enumerate() {
+            for (value, row) in column[whole..n_rows]
+                .iter_mut()
+                .zip(rest.chunks_exact(width))
+            {
+                *value = row[feature];
+            }
+            let first = column[0];
+            column[n_rows..n_rows.next_multiple_of(BLOCK)].fill(first);
         }
     }
 

@@ -39,6 +39,10 @@ pub struct Gate<'a, R> {
     pub coldness: R,
 }
 
+/// Modes whose couplings with as many others are computed together, so that all that is known of them, and
+/// the parameters on both sides of the diagonal, stay in the caches.
+const SQUARE: usize = 16;
+
 /// Where each parameter of the gate begins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout {
@@ -72,6 +76,7 @@ impl Layout {
 #[derive(Debug)]
 pub(crate) struct GateColumns<R> {
     energy: Columns<R>,
+    /// Binary.
     log_energy: Columns<R>,
     modal_energy: Columns<R>,
     pub(crate) log_importance: Columns<R>,
@@ -100,7 +105,7 @@ impl<R: Real> GateColumns<R> {
         }
     }
 
-    /// Forward, from potentials to `attention`.
+    /// Forward, from potentials to `attention`; log-importance only where it is wanted.
     #[inline(always)]
     pub(crate) fn forward<S: Level, const V: usize>(
         &mut self,
@@ -108,11 +113,12 @@ impl<R: Real> GateColumns<R> {
         gate: &Gate<'_, R>,
         potential: &[Lanes<S, R, V>],
         extent: Extent,
+        log_importance: bool,
     ) {
         let layout = Layout::new(gate.minimum_potential.len());
         self.self_energies::<S, V>(simd, gate, layout, potential, extent);
         self.modal_energies::<S, V>(simd, gate, layout, extent);
-        self.attend::<S, V>(simd, gate, layout, extent);
+        self.attend::<S, V>(simd, gate, layout, extent, log_importance);
     }
 
     #[inline(always)]
@@ -135,7 +141,7 @@ impl<R: Real> GateColumns<R> {
                     corrected::<S, R, V>(at::<S, R, V>(simd, potential, index), minimum);
                 let value = corrected.mul_add(weight, bias);
                 energy[index] = value.lanes;
-                log_energy[index] = value.ln().lanes;
+                log_energy[index] = value.log_2().lanes;
             }
         }
     }
@@ -146,29 +152,59 @@ impl<R: Real> GateColumns<R> {
         simd: S,
         gate: &Gate<'_, R>,
         layout: Layout,
+        extent: Extent,
+    ) {
+        // Several modes at once: what is known of another mode is loaded once for all of them.
+        const TOGETHER: usize = 4;
+        let whole = layout.n_modes - layout.n_modes % TOGETHER;
+        for first in (0..whole).step_by(TOGETHER) {
+            self.modal_energies_of::<S, V, TOGETHER>(simd, gate, layout, extent, first);
+        }
+        for mode in whole..layout.n_modes {
+            self.modal_energies_of::<S, V, 1>(simd, gate, layout, extent, mode);
+        }
+    }
+
+    #[inline(always)]
+    fn modal_energies_of<S: Level, const V: usize, const N: usize>(
+        &mut self,
+        simd: S,
+        gate: &Gate<'_, R>,
+        layout: Layout,
         Extent { n_blocks, stride }: Extent,
+        first: usize,
     ) {
         let energy = self.energy.blocks::<S, V>();
         let log_energy = self.log_energy.blocks::<S, V>();
         let modal_energy = self.modal_energy.blocks_mut::<S, V>();
         let zero = Block::<S, R, V>::zero(simd);
         let n_modes = layout.n_modes;
-        for i in 0..n_modes {
-            let weights = &gate.parameters[layout.coupling_weight + i * n_modes..][..n_modes];
-            let exponents = &gate.parameters[layout.coupling_exponent + i * n_modes..][..n_modes];
-            for block in 0..n_blocks {
-                let log_i = at::<S, R, V>(simd, log_energy, i * stride + block);
+        let rows = |start: usize| {
+            let rows = &gate.parameters[start + first * n_modes..][..N * n_modes];
+            rows.chunks_exact(n_modes)
+        };
+        let (weights, exponents) = (rows(layout.coupling_weight), rows(layout.coupling_exponent));
+        for block in 0..n_blocks {
+            let (mut logs, mut sums) = ([zero; N], [zero; N]);
+            for k in 0..N {
+                let index = (first + k) * stride + block;
+                logs[k] = at::<S, R, V>(simd, log_energy, index);
                 // Plus nothing, or no number of an infinite energy: what a diagonal of zeros comes to.
-                let energy = at::<S, R, V>(simd, energy, i * stride + block);
-                let mut sum = log_i.mul_add(zero, energy);
-                for (j, (&weight, &exponent)) in weights.iter().zip(exponents).enumerate() {
-                    if j != i {
-                        let log_j = at::<S, R, V>(simd, log_energy, j * stride + block);
-                        let blend = blend::<S, R, V>(simd, log_i, log_j, exponent);
-                        sum = blend.mul_add(Block::<S, R, V>::splat(simd, weight), sum);
+                sums[k] = logs[k].mul_add(zero, at::<S, R, V>(simd, energy, index));
+            }
+            for j in 0..n_modes {
+                let log_j = at::<S, R, V>(simd, log_energy, j * stride + block);
+                let parameters = weights.clone().zip(exponents.clone());
+                for (k, (weights, exponents)) in parameters.enumerate() {
+                    if j != first + k {
+                        let blend = blend::<S, R, V>(log_j, logs[k] - log_j, exponents[j]);
+                        let weight = Block::<S, R, V>::splat(simd, weights[j]);
+                        sums[k] = blend.mul_add(weight, sums[k]);
                     }
                 }
-                modal_energy[i * stride + block] = sum.lanes;
+            }
+            for (k, sum) in sums.iter().enumerate() {
+                modal_energy[(first + k) * stride + block] = sum.lanes;
             }
         }
     }
@@ -180,6 +216,7 @@ impl<R: Real> GateColumns<R> {
         gate: &Gate<'_, R>,
         layout: Layout,
         Extent { n_blocks, stride }: Extent,
+        wants_log: bool,
     ) {
         let modal_energy = self.modal_energy.blocks::<S, V>();
         let log_importance = self.log_importance.blocks_mut::<S, V>();
@@ -187,7 +224,9 @@ impl<R: Real> GateColumns<R> {
         let attention = self.attention.blocks_mut::<S, V>();
         let indices = |block: usize| (0..layout.n_modes).map(move |mode| mode * stride + block);
         // Infinity times no difference would be no number.
-        let coldness = Block::<S, R, V>::splat(simd, gate.coldness.min(R::max_value()).neg());
+        let finite = |value: R| Block::<S, R, V>::splat(simd, value.min(R::max_value()).neg());
+        let coldness = finite(gate.coldness);
+        let binary_coldness = finite(gate.coldness * R::of(std::f64::consts::LOG2_E));
         let gain = Block::<S, R, V>::splat(simd, gate.parameters[layout.gain]);
         let bias = Block::<S, R, V>::splat(simd, gate.parameters[layout.attention_bias]);
         for block in 0..n_blocks {
@@ -197,31 +236,34 @@ impl<R: Real> GateColumns<R> {
             }
             let mut partition = Block::<S, R, V>::zero(simd);
             for index in indices(block) {
-                let exponent = (at::<S, R, V>(simd, modal_energy, index) - lowest) * coldness;
-                let weight = exponent.exp_of_not_positive();
+                let above = at::<S, R, V>(simd, modal_energy, index) - lowest;
+                let weight = (above * binary_coldness).exp_2_of_not_positive();
                 partition = partition + weight;
-                log_importance[index] = exponent.lanes;
                 importance[index] = weight.lanes;
             }
-            let log_partition = partition.ln();
+            if wants_log {
+                let log_partition = partition.ln();
+                for index in indices(block) {
+                    let above = at::<S, R, V>(simd, modal_energy, index) - lowest;
+                    log_importance[index] = (above * coldness - log_partition).lanes;
+                }
+            }
             let share = Block::<S, R, V>::splat(simd, R::one()) / partition;
             for index in indices(block) {
                 let alpha = Block::<S, R, V>::new(simd, importance[index]) * share;
-                log_importance[index] =
-                    (Block::<S, R, V>::new(simd, log_importance[index]) - log_partition).lanes;
                 importance[index] = alpha.lanes;
                 let argument = alpha * gain - bias;
-                attention[index] = argument.tanh().rectified().lanes;
+                attention[index] = argument.rectified().tanh_of_not_negative().lanes;
             }
         }
     }
 
-    /// Copies what `forward` left of a tile into `[4, rows, modes]`.
+    /// Copies what `forward` left of a tile into `[4, rows, modes]`, from the row `first` on.
     #[inline(always)]
     pub(crate) fn scatter(
         &self,
         outputs: &mut [R],
-        number: usize,
+        first: usize,
         n_rows: usize,
         n_tile_rows: usize,
     ) {
@@ -231,7 +273,7 @@ impl<R: Real> GateColumns<R> {
             &self.log_importance,
             &self.attention,
         ];
-        let parts = parts(number, n_rows, n_tile_rows);
+        let parts = parts(first, n_rows, n_tile_rows);
         for (column, part) in results.into_iter().zip(parts) {
             column.scatter(outputs, part);
         }
@@ -315,7 +357,7 @@ impl<R: Real> GateColumns<R> {
         sums.add(layout.attention_bias, of_bias);
     }
 
-    /// Leaves the gradient of the logarithms of self-energies where that of log-importance was.
+    /// Leaves the gradient of the natural logarithms of self-energies where that of log-importance was.
     #[inline(always)]
     fn modal_energies_backward<S: Level, const V: usize>(
         &mut self,
@@ -331,35 +373,61 @@ impl<R: Real> GateColumns<R> {
         let log_gradient = self.log_importance_gradient.blocks_mut::<S, V>();
         log_gradient.fill(zero.lanes);
         let n_modes = layout.n_modes;
-        for i in 0..n_modes {
-            for j in 0..n_modes {
-                if i == j {
-                    continue;
+        let pair = |i: usize, j: usize| {
+            let index = i * n_modes + j;
+            let weight = gate.parameters[layout.coupling_weight + index];
+            let exponent = gate.parameters[layout.coupling_exponent + index];
+            Pair {
+                index,
+                weight,
+                exponent,
+                // Of the two logarithms' gradients.
+                of_first: weight * exponent,
+                of_second: weight - weight * exponent,
+            }
+        };
+        let ln_2 = R::of(std::f64::consts::LN_2);
+        let squares = (0..n_modes).step_by(SQUARE).flat_map(|i| {
+            let others = (i..n_modes).step_by(SQUARE);
+            others.map(move |j| (i, j))
+        });
+        for (first_i, first_j) in squares {
+            let end = |first: usize| (first + SQUARE).min(n_modes);
+            for i in first_i..end(first_i) {
+                for j in first_j.max(i + 1)..end(first_j) {
+                    // Both pairs of two modes at once: they have the logarithms in common.
+                    let (there, back) = (pair(i, j), pair(j, i));
+                    let (mut of_weight, mut of_exponent) = ([zero; 2], [zero; 2]);
+                    for block in 0..n_blocks {
+                        let (at_i, at_j) = (i * stride + block, j * stride + block);
+                        let log_i = at::<S, R, V>(simd, log_energy, at_i);
+                        let log_j = at::<S, R, V>(simd, log_energy, at_j);
+                        let difference = log_i - log_j;
+                        let of_i = at::<S, R, V>(simd, modal_energy_gradient, at_i)
+                            * blend::<S, R, V>(log_j, difference, there.exponent);
+                        let of_j = at::<S, R, V>(simd, modal_energy_gradient, at_j)
+                            * blend::<S, R, V>(log_i, difference.negated(), back.exponent);
+                        of_weight[0] = of_weight[0] + of_i;
+                        of_weight[1] = of_weight[1] + of_j;
+                        of_exponent[0] = of_i.mul_add(difference, of_exponent[0]);
+                        of_exponent[1] = of_j.mul_add(difference, of_exponent[1]);
+                        let splat = |value: R| Block::<S, R, V>::splat(simd, value);
+                        let total = at::<S, R, V>(simd, log_gradient, at_i);
+                        let total = of_i.mul_add(splat(there.of_first), total);
+                        log_gradient[at_i] = of_j.mul_add(splat(back.of_second), total).lanes;
+                        let total = at::<S, R, V>(simd, log_gradient, at_j);
+                        let total = of_i.mul_add(splat(there.of_second), total);
+                        log_gradient[at_j] = of_j.mul_add(splat(back.of_first), total).lanes;
+                    }
+                    let to_natural = [there.weight * ln_2, (back.weight * ln_2).neg()];
+                    for (k, pair) in [there, back].iter().enumerate() {
+                        sums.add(layout.coupling_weight + pair.index, of_weight[k]);
+                        sums.add(
+                            layout.coupling_exponent + pair.index,
+                            of_exponent[k] * to_natural[k],
+                        );
+                    }
                 }
-                let pair = i * n_modes + j;
-                let weight = gate.parameters[layout.coupling_weight + pair];
-                let exponent = gate.parameters[layout.coupling_exponent + pair];
-                let (mut of_weight, mut of_exponent) = (zero, zero);
-                for block in 0..n_blocks {
-                    let (at_i, at_j) = (i * stride + block, j * stride + block);
-                    let (log_i, log_j) = (
-                        at::<S, R, V>(simd, log_energy, at_i),
-                        at::<S, R, V>(simd, log_energy, at_j),
-                    );
-                    let blend = blend::<S, R, V>(simd, log_i, log_j, exponent);
-                    let of_shared = at::<S, R, V>(simd, modal_energy_gradient, at_i);
-                    let of_blend = of_shared * blend;
-                    let of_power = of_blend * weight;
-                    of_weight = of_weight + of_blend;
-                    of_exponent = of_power.mul_add(log_i - log_j, of_exponent);
-                    let of_i = of_power * exponent;
-                    log_gradient[at_i] =
-                        (Block::<S, R, V>::new(simd, log_gradient[at_i]) + of_i).lanes;
-                    log_gradient[at_j] =
-                        (Block::<S, R, V>::new(simd, log_gradient[at_j]) + (of_power - of_i)).lanes;
-                }
-                sums.add(layout.coupling_weight + pair, of_weight);
-                sums.add(layout.coupling_exponent + pair, of_exponent);
             }
         }
     }
@@ -402,6 +470,15 @@ impl<R: Real> GateColumns<R> {
     }
 }
 
+/// A coupling of two modes, in one direction.
+struct Pair<R> {
+    index: usize,
+    weight: R,
+    exponent: R,
+    of_first: R,
+    of_second: R,
+}
+
 #[inline(always)]
 fn corrected<S: Level, R: Real, const V: usize>(
     potential: Block<S, R, V>,
@@ -410,16 +487,15 @@ fn corrected<S: Level, R: Real, const V: usize>(
     (potential - minimum).rectified() + R::of(std::f64::consts::E)
 }
 
-/// `e_i^γ e_j^(1 − γ)` of logarithms.
+/// `e_i^γ e_j^(1 − γ)`, from `log₂ e_j` and `log₂ e_i − log₂ e_j`.
 #[inline(always)]
 fn blend<S: Level, R: Real, const V: usize>(
-    simd: S,
-    log_i: Block<S, R, V>,
     log_j: Block<S, R, V>,
+    difference: Block<S, R, V>,
     exponent: R,
 ) -> Block<S, R, V> {
-    let argument = (log_i - log_j).mul_add(Block::<S, R, V>::splat(simd, exponent), log_j);
-    argument.exp()
+    let exponent = Block::<S, R, V>::splat(log_j.simd, exponent);
+    difference.mul_add(exponent, log_j).exp_2()
 }
 
 impl<R: Real> Gate<'_, R> {
@@ -489,9 +565,9 @@ impl<R: Real> Gate<'_, R> {
 }
 
 /// Where the rows of a tile stand in each of the four parts of `[4, rows, modes]` outputs.
-fn parts(tile: usize, n_rows: usize, n_tile_rows: usize) -> [std::ops::Range<usize>; N_OUTPUTS] {
+fn parts(first: usize, n_rows: usize, n_tile_rows: usize) -> [std::ops::Range<usize>; N_OUTPUTS] {
     [0, 1, 2, 3].map(|part| {
-        let first = part * n_rows + tile * TILE;
+        let first = part * n_rows + first;
         first..first + n_tile_rows
     })
 }
@@ -514,10 +590,11 @@ impl<R: Real> Task<R> for Forward<'_, R> {
         let n_rows = self.potentials.len() / n_modes;
         for (number, potentials) in self.potentials.chunks(TILE * n_modes).enumerate() {
             let n_tile_rows = potentials.len() / n_modes;
-            potential.gather(0, n_modes, potentials, 0..n_tile_rows);
+            potential.transpose(potentials);
             let extent = potential.extent(n_tile_rows);
-            columns.forward::<S, V>(simd, self.gate, potential.blocks::<S, V>(), extent);
-            columns.scatter(self.outputs, number, n_rows, n_tile_rows);
+            let blocks = potential.blocks::<S, V>();
+            columns.forward::<S, V>(simd, self.gate, blocks, extent, true);
+            columns.scatter(self.outputs, number * TILE, n_rows, n_tile_rows);
         }
     }
 }
@@ -548,9 +625,9 @@ impl<R: Real> Task<R> for Backward<'_, R> {
             .zip(self.potential_gradient.chunks_mut(TILE * n_modes));
         for (number, (potentials, potential_gradient)) in tiles.enumerate() {
             let n_tile_rows = potentials.len() / n_modes;
-            let parts = parts(number, n_rows, n_tile_rows);
+            let parts = parts(number * TILE, n_rows, n_tile_rows);
             let [energy, _, log_importance, attention] = parts.clone();
-            potential.gather(0, n_modes, potentials, 0..n_tile_rows);
+            potential.transpose(potentials);
             columns.energy.gather(0, n_modes, self.outputs, energy);
             let of_log = &mut columns.log_importance;
             of_log.gather(0, n_modes, self.outputs, log_importance);
@@ -588,7 +665,7 @@ impl<R: Real> GateColumns<R> {
     fn derive<S: Level, const V: usize>(&mut self, simd: S) {
         let energy = self.energy.blocks::<S, V>();
         for (log, &energy) in self.log_energy.blocks_mut::<S, V>().iter_mut().zip(energy) {
-            *log = Block::<S, R, V>::new(simd, energy).ln().lanes;
+            *log = Block::<S, R, V>::new(simd, energy).log_2().lanes;
         }
         let log_importance = self.log_importance.blocks::<S, V>();
         let importance = self.importance.blocks_mut::<S, V>();

@@ -12,10 +12,123 @@ pub(crate) const BLOCK: usize = 32;
 /// Vectors of this many lanes at least are summed together.
 pub(crate) const SUMS: usize = 16;
 
-/// An instruction set: pulp's vectors, and sums across their lanes.
+/// An instruction set: pulp's vectors, sums across their lanes, and the steps of elementary functions that
+/// some sets have instructions for.
 pub trait Level: Simd {
+    /// Whether [`scaled_f32s`](Self::scaled_f32s) takes every k, infinite ones included, and
+    /// [`exponent_and_mantissa_f32s`](Self::exponent_and_mantissa_f32s) every x, and those of f64.
+    const WHOLE_RANGE: bool = false;
+
     /// Sums of the lanes of each of 16 vectors.
     fn sums_of_lanes(self, vectors: &[Self::f32s; SUMS]) -> [f32; SUMS];
+
+    /// The larger of the two; x where it is no number.
+    #[inline(always)]
+    fn at_least_f32s(self, x: Self::f32s, limit: Self::f32s) -> Self::f32s {
+        self.select_f32s(self.less_than_f32s(x, limit), limit, x)
+    }
+
+    /// The larger of the two; x where it is no number.
+    #[inline(always)]
+    fn at_least_f64s(self, x: Self::f64s, limit: Self::f64s) -> Self::f64s {
+        self.select_f64s(self.less_than_f64s(x, limit), limit, x)
+    }
+
+    /// The smaller of the two; x where it is no number.
+    #[inline(always)]
+    fn at_most_f32s(self, x: Self::f32s, limit: Self::f32s) -> Self::f32s {
+        self.select_f32s(self.less_than_f32s(limit, x), limit, x)
+    }
+
+    /// The smaller of the two; x where it is no number.
+    #[inline(always)]
+    fn at_most_f64s(self, x: Self::f64s, limit: Self::f64s) -> Self::f64s {
+        self.select_f64s(self.less_than_f64s(limit, x), limit, x)
+    }
+
+    /// Nearest integer k of moderate x, and k as [`scaled_f32s`](Self::scaled_f32s) takes it.
+    #[inline(always)]
+    fn rounded_f32s(self, x: Self::f32s) -> (Self::f32s, Self::f32s) {
+        let counter = self.splat_f32s(COUNTS_ONES_F32);
+        let counted = self.add_f32s(x, counter);
+        (self.sub_f32s(counted, counter), counted)
+    }
+
+    /// Nearest integer k of moderate x, and k as [`scaled_f64s`](Self::scaled_f64s) takes it.
+    #[inline(always)]
+    fn rounded_f64s(self, x: Self::f64s) -> (Self::f64s, Self::f64s) {
+        let counter = self.splat_f64s(COUNTS_ONES_F64);
+        let counted = self.add_f64s(x, counter);
+        (self.sub_f64s(counted, counter), counted)
+    }
+
+    /// `2^k x` of k from −126 to 127.
+    #[inline(always)]
+    fn scaled_f32s(self, x: Self::f32s, counted: Self::f32s) -> Self::f32s {
+        let bits = self.transmute_u32s_f32s(counted);
+        let biased = self.add_u32s(bits, self.splat_u32s(127));
+        let power = self.wrapping_dyn_shl_u32s(biased, self.splat_u32s(23));
+        self.mul_f32s(x, self.transmute_f32s_u32s(power))
+    }
+
+    /// `2^k x` of k from −1022 to 1023.
+    #[inline(always)]
+    fn scaled_f64s(self, x: Self::f64s, counted: Self::f64s) -> Self::f64s {
+        let bits = self.transmute_u64s_f64s(counted);
+        let biased = self.add_u64s(bits, self.splat_u64s(1023));
+        let power = shifted::<Self>(biased, |bits| bits << 52);
+        self.mul_f64s(x, self.transmute_f64s_u64s(power))
+    }
+
+    /// k and m near 1 with `x = 2^k m`, of a positive normal number.
+    #[inline(always)]
+    fn exponent_and_mantissa_f32s(self, x: Self::f32s) -> (Self::f32s, Self::f32s) {
+        const ROOT_HALF: u32 = std::f32::consts::FRAC_1_SQRT_2.to_bits();
+        const TWO_TO_23: f32 = 8_388_608.;
+        let shift = self.splat_u32s(1f32.to_bits() - ROOT_HALF);
+        let bits = self.add_u32s(self.transmute_u32s_f32s(x), shift);
+        let biased = self.wrapping_dyn_shr_u32s(bits, self.splat_u32s(23));
+        let counted = self.or_u32s(biased, self.splat_u32s(TWO_TO_23.to_bits()));
+        let exponent = self.sub_f32s(
+            self.transmute_f32s_u32s(counted),
+            self.splat_f32s(TWO_TO_23 + 127.),
+        );
+        let fraction = self.and_u32s(bits, self.splat_u32s((1 << 23) - 1));
+        let mantissa = self.add_u32s(fraction, self.splat_u32s(ROOT_HALF));
+        (exponent, self.transmute_f32s_u32s(mantissa))
+    }
+
+    /// k and m near 1 with `x = 2^k m`, of a positive normal number.
+    #[inline(always)]
+    fn exponent_and_mantissa_f64s(self, x: Self::f64s) -> (Self::f64s, Self::f64s) {
+        const ROOT_HALF: u64 = std::f64::consts::FRAC_1_SQRT_2.to_bits();
+        const TWO_TO_52: f64 = 4_503_599_627_370_496.;
+        let shift = self.splat_u64s(1f64.to_bits() - ROOT_HALF);
+        let bits = self.add_u64s(self.transmute_u64s_f64s(x), shift);
+        let biased = shifted::<Self>(bits, |bits| bits >> 52);
+        let counted = self.or_u64s(biased, self.splat_u64s(TWO_TO_52.to_bits()));
+        let exponent = self.sub_f64s(
+            self.transmute_f64s_u64s(counted),
+            self.splat_f64s(TWO_TO_52 + 1023.),
+        );
+        let fraction = self.and_u64s(bits, self.splat_u64s((1 << 52) - 1));
+        let mantissa = self.add_u64s(fraction, self.splat_u64s(ROOT_HALF));
+        (exponent, self.transmute_f64s_u64s(mantissa))
+    }
+}
+
+/// 1.5 · 2^23: an f32 of this size counts in ones, so that adding it rounds to an integer.
+const COUNTS_ONES_F32: f32 = 12_582_912.;
+/// 1.5 · 2^52.
+const COUNTS_ONES_F64: f64 = 6_755_399_441_055_744.;
+
+/// pulp shifts 32-bit lanes only; a loop over the lanes of a vector is one instruction again.
+#[inline(always)]
+fn shifted<S: Simd>(mut bits: S::u64s, shift: impl Fn(u64) -> u64) -> S::u64s {
+    for lane in bytemuck::cast_slice_mut::<S::u64s, u64>(std::slice::from_mut(&mut bits)) {
+        *lane = shift(*lane);
+    }
+    bits
 }
 
 impl Level for Scalar {
@@ -27,14 +140,50 @@ impl Level for Scalar {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use std::arch::x86_64::{__m256, __m512};
+    use std::arch::x86_64::{__m256, __m512, _MM_MANT_NORM_P75_1P5, _MM_MANT_SIGN_NAN};
 
-    use pulp::cast;
     use pulp::x86::{V3, V4};
+    use pulp::{Simd, cast};
 
     use super::{Level, SUMS};
 
+    /// Nearest integer.
+    const NEAREST: i32 = 8;
+
+    // Where one of two is no number, these instructions return the second.
+    macro_rules! limits {
+        ($unit:ident, $max_f32s:ident, $min_f32s:ident, $max_f64s:ident, $min_f64s:ident) => {
+            #[inline(always)]
+            fn at_least_f32s(self, x: Self::f32s, limit: Self::f32s) -> Self::f32s {
+                cast(self.$unit.$max_f32s(cast(limit), cast(x)))
+            }
+
+            #[inline(always)]
+            fn at_least_f64s(self, x: Self::f64s, limit: Self::f64s) -> Self::f64s {
+                cast(self.$unit.$max_f64s(cast(limit), cast(x)))
+            }
+
+            #[inline(always)]
+            fn at_most_f32s(self, x: Self::f32s, limit: Self::f32s) -> Self::f32s {
+                cast(self.$unit.$min_f32s(cast(limit), cast(x)))
+            }
+
+            #[inline(always)]
+            fn at_most_f64s(self, x: Self::f64s, limit: Self::f64s) -> Self::f64s {
+                cast(self.$unit.$min_f64s(cast(limit), cast(x)))
+            }
+        };
+    }
+
     impl Level for V3 {
+        limits!(
+            avx,
+            _mm256_max_ps,
+            _mm256_min_ps,
+            _mm256_max_pd,
+            _mm256_min_pd
+        );
+
         #[inline(always)]
         fn sums_of_lanes(self, vectors: &[pulp::f32x8; SUMS]) -> [f32; SUMS] {
             let mut sums = [0.; SUMS];
@@ -68,7 +217,66 @@ mod x86 {
         }
     }
 
+    macro_rules! range_of_exponents {
+        ($rounded:ident, $scaled:ident, $split:ident, $vector:ident, $difference:ident, $roundscale:ident, $scalef:ident, $getexp:ident, $getmant:ident) => {
+            #[inline(always)]
+            fn $rounded(self, x: Self::$vector) -> (Self::$vector, Self::$vector) {
+                let nearest = cast(self.avx512f.$roundscale::<NEAREST>(cast(x)));
+                (nearest, nearest)
+            }
+
+            #[inline(always)]
+            fn $scaled(self, x: Self::$vector, counted: Self::$vector) -> Self::$vector {
+                cast(self.avx512f.$scalef(cast(x), cast(counted)))
+            }
+
+            #[inline(always)]
+            fn $split(self, x: Self::$vector) -> (Self::$vector, Self::$vector) {
+                // From 0.75 to 1.5; of a negative number none.
+                let mantissa = self
+                    .avx512f
+                    .$getmant::<_MM_MANT_NORM_P75_1P5, _MM_MANT_SIGN_NAN>(cast(x));
+                let exponent = cast(self.avx512f.$getexp(cast(x)));
+                let of_mantissa = cast(self.avx512f.$getexp(mantissa));
+                (self.$difference(exponent, of_mantissa), cast(mantissa))
+            }
+        };
+    }
+
     impl Level for V4 {
+        const WHOLE_RANGE: bool = true;
+
+        limits!(
+            avx512f,
+            _mm512_max_ps,
+            _mm512_min_ps,
+            _mm512_max_pd,
+            _mm512_min_pd
+        );
+
+        range_of_exponents!(
+            rounded_f32s,
+            scaled_f32s,
+            exponent_and_mantissa_f32s,
+            f32s,
+            sub_f32s,
+            _mm512_roundscale_ps,
+            _mm512_scalef_ps,
+            _mm512_getexp_ps,
+            _mm512_getmant_ps
+        );
+        range_of_exponents!(
+            rounded_f64s,
+            scaled_f64s,
+            exponent_and_mantissa_f64s,
+            f64s,
+            sub_f64s,
+            _mm512_roundscale_pd,
+            _mm512_scalef_pd,
+            _mm512_getexp_pd,
+            _mm512_getmant_pd
+        );
+
         #[inline(always)]
         fn sums_of_lanes(self, vectors: &[pulp::f32x16; SUMS]) -> [f32; SUMS] {
             let zero = cast::<[f32; 16], __m512>([0.; 16]);

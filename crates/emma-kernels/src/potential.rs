@@ -1,8 +1,8 @@
 //! Potential energy of a denoising autoencoder, and back.
 
 use crate::affine::affine;
-use crate::block::Block;
-use crate::columns::{Columns, TILE, at};
+use crate::block::{Block, Lanes};
+use crate::columns::{Columns, Extent, TILE, at};
 use crate::level::{BLOCK, Level, Task};
 use crate::real::Real;
 use crate::sums::Sums;
@@ -21,64 +21,89 @@ pub struct Autoencoder<'a, R> {
     pub decoder_bias: &'a [R],
 }
 
-/// Columns for the rows of one mode.
+/// What energies are computed with: encoders halved, which is exact, so that `max(0, h)` is the sum of
+/// `h/2` and `|h/2|`.
 #[derive(Debug)]
-pub(crate) struct PotentialColumns<R> {
-    pub(crate) rows: Columns<R>,
-    hidden: Columns<R>,
+pub(crate) struct HalvedEncoder<R> {
+    /// `W/2`, `[hidden units, features]`.
+    weight: Vec<R>,
+    /// `b_f/2`.
+    bias: Vec<R>,
 }
 
-impl<R: Real> PotentialColumns<R> {
-    pub(crate) fn new(autoencoder: &Autoencoder<'_, R>, n_rows: usize) -> Self {
+impl<R: Real> HalvedEncoder<R> {
+    pub(crate) fn new(autoencoder: &Autoencoder<'_, R>) -> Self {
+        let halved = |values: &[R]| values.iter().map(|&value| value * R::of(0.5)).collect();
         Self {
-            rows: Columns::new(autoencoder.n_features(), n_rows),
-            hidden: Columns::new(autoencoder.n_hidden(), n_rows),
+            weight: halved(autoencoder.weight),
+            bias: halved(autoencoder.encoder_bias),
         }
     }
 
-    /// Energies of the rows, into one column.
+    /// Energies of rows that stand in columns.
+    ///
+    /// # Shapes
+    /// - `decoder_bias`: `[features]`, `rows`: `[features, blocks]`, `energies`: `[blocks]`
     #[inline(always)]
     pub(crate) fn energies<S: Level, const V: usize>(
-        &mut self,
+        &self,
         simd: S,
-        autoencoder: &Autoencoder<'_, R>,
-        n_blocks: usize,
-        energies: &mut [R],
+        decoder_bias: &[R],
+        rows: &[Lanes<S, R, V>],
+        energies: &mut [Lanes<S, R, V>],
+        extent: Extent,
     ) {
-        let stride = self.rows.n_rows() / BLOCK;
-        let rows = self.rows.blocks::<S, V>();
-        let hidden = self.hidden.blocks_mut::<S, V>();
-        affine::<S, R, V>(
-            simd,
-            rows,
-            autoencoder.weight,
-            autoencoder.encoder_bias,
-            hidden,
-            stride,
-        );
-        let energies = crate::columns::blocks_mut::<S, R, V>(energies);
+        if V == 8 {
+            // Twice as many vectors as fit the registers.
+            let extent = Extent {
+                n_blocks: 2 * extent.n_blocks,
+                stride: 2 * extent.stride,
+            };
+            let rows = rows.as_flattened().as_chunks().0;
+            let energies = energies.as_flattened_mut().as_chunks_mut().0;
+            self.of_blocks::<S, 4>(simd, decoder_bias, rows, energies, extent);
+        } else {
+            self.of_blocks::<S, V>(simd, decoder_bias, rows, energies, extent);
+        }
+    }
+
+    #[inline(always)]
+    fn of_blocks<S: Level, const V: usize>(
+        &self,
+        simd: S,
+        decoder_bias: &[R],
+        rows: &[Lanes<S, R, V>],
+        energies: &mut [Lanes<S, R, V>],
+        Extent { n_blocks, stride }: Extent,
+    ) {
+        let n_features = decoder_bias.len();
         let zero = Block::<S, R, V>::zero(simd);
         let one = Block::<S, R, V>::splat(simd, R::one());
-        let half = Block::<S, R, V>::splat(simd, R::of(0.5));
+        let minus_two = R::of(-2. * std::f64::consts::LOG2_E);
         for (block, energy) in energies.iter_mut().enumerate().take(n_blocks) {
             let mut quadratic = zero;
-            for (feature, &center) in autoencoder.decoder_bias.iter().enumerate() {
+            for (feature, &center) in decoder_bias.iter().enumerate() {
                 let deviation = at::<S, R, V>(simd, rows, feature * stride + block) - center;
                 quadratic = deviation.mul_add(deviation, quadratic);
             }
             // Σ softplus(h) = Σ max(0, h) + ln Π (1 + e^(−|h|)).
             let (mut linear, mut product, mut logarithms) = (zero, one, zero);
-            for unit in 0..autoencoder.n_hidden() {
+            let units = self.weight.chunks_exact(n_features).zip(&self.bias);
+            for (unit, (weight, &bias)) in units.enumerate() {
                 if unit > 0 && unit % FACTORS == 0 {
                     logarithms = logarithms + product.ln_of_normal();
                     product = one;
                 }
-                let value = at::<S, R, V>(simd, hidden, unit * stride + block);
-                let magnitude = value.absolute();
-                let tail = magnitude.negated().exp_of_not_positive();
+                let mut half = Block::<S, R, V>::splat(simd, bias);
+                for (feature, &weight) in weight.iter().enumerate() {
+                    let value = at::<S, R, V>(simd, rows, feature * stride + block);
+                    half = value.mul_add(Block::<S, R, V>::splat(simd, weight), half);
+                }
+                let magnitude = half.absolute();
+                let tail = (magnitude * minus_two).exp_2_beside_one();
                 product = product.mul_add(tail, product);
-                // Half and half, which is exact; of minus infinity no number, as of none.
-                linear = linear + magnitude.mul_add(half, value * half);
+                // Of minus infinity no number, as of none.
+                linear = linear + (half + magnitude);
             }
             // What is no number in a hidden unit is none in its linear part.
             let softplus = linear + (logarithms + product.ln_of_normal());
@@ -168,15 +193,21 @@ impl<R: Real> Task<R> for Energies<'_, R> {
     fn run<S: Level, const V: usize>(self, simd: S) {
         let n_features = self.autoencoder.n_features();
         let tile = TILE.min(self.results.len());
-        let mut columns = PotentialColumns::new(self.autoencoder, tile);
-        let mut column = Columns::new(1, tile);
+        let encoder = HalvedEncoder::new(self.autoencoder);
+        let mut columns = Columns::new(n_features, tile);
+        let mut results = Columns::new(1, tile);
         let tiles = self.rows.chunks(TILE * n_features);
         for (rows, energies) in tiles.zip(self.results.chunks_mut(TILE)) {
             let n_rows = energies.len();
-            columns.rows.gather(0, n_features, rows, 0..n_rows);
-            let n_blocks = n_rows.div_ceil(BLOCK);
-            columns.energies::<S, V>(simd, self.autoencoder, n_blocks, column.values_mut());
-            energies.copy_from_slice(&column.values()[..n_rows]);
+            columns.transpose(rows);
+            encoder.energies::<S, V>(
+                simd,
+                self.autoencoder.decoder_bias,
+                columns.blocks::<S, V>(),
+                results.blocks_mut::<S, V>(),
+                columns.extent(n_rows),
+            );
+            energies.copy_from_slice(&results.values()[..n_rows]);
         }
     }
 }
@@ -198,10 +229,11 @@ impl<R: Real> Task<R> for Gradients<'_, R> {
         let (n_features, n_hidden) = (autoencoder.n_features(), autoencoder.n_hidden());
         let (of_bias, of_center) = (n_hidden * n_features, n_hidden * (n_features + 1));
         let tile = TILE.min(self.energy_gradient.len());
-        let mut columns = PotentialColumns::new(autoencoder, tile);
+        let mut columns = Columns::new(n_features, tile);
+        let mut hidden = Columns::new(n_hidden, tile);
         let mut gradient = Columns::new(1, tile);
         let mut sums = Sums::new(simd, self.parameter_gradient);
-        let stride = columns.rows.n_rows() / BLOCK;
+        let stride = columns.n_rows() / BLOCK;
         let tiles = self
             .rows
             .chunks(TILE * n_features)
@@ -210,25 +242,25 @@ impl<R: Real> Task<R> for Gradients<'_, R> {
         for ((rows, energy_gradient), row_gradient) in tiles {
             let n_rows = energy_gradient.len();
             let n_blocks = n_rows.div_ceil(BLOCK);
-            columns.rows.gather(0, n_features, rows, 0..n_rows);
+            columns.transpose(rows);
             // Rows that fill the last block add nothing: no gradient, and nothing infinite times it.
-            columns.rows.fill_from(n_rows, R::zero());
+            columns.fill_from(n_rows, R::zero());
             gradient.values_mut()[n_rows..].fill(R::zero());
             gradient.values_mut()[..n_rows].copy_from_slice(energy_gradient);
             affine::<S, R, V>(
                 simd,
-                columns.rows.blocks::<S, V>(),
+                columns.blocks::<S, V>(),
                 autoencoder.weight,
                 autoencoder.encoder_bias,
-                columns.hidden.blocks_mut::<S, V>(),
+                hidden.blocks_mut::<S, V>(),
                 stride,
             );
-            columns.hidden.fill_from(n_rows, R::zero());
+            hidden.fill_from(n_rows, R::zero());
             let gradient = gradient.blocks::<S, V>();
-            let hidden = columns.hidden.blocks_mut::<S, V>();
+            let slopes = hidden.blocks_mut::<S, V>();
             for unit in 0..n_hidden {
                 let mut of_unit = Block::<S, R, V>::zero(simd);
-                let values = &mut hidden[unit * stride..][..n_blocks];
+                let values = &mut slopes[unit * stride..][..n_blocks];
                 for (value, &gradient) in values.iter_mut().zip(gradient) {
                     let slope = Block::<S, R, V>::new(simd, *value).sigmoid()
                         * Block::<S, R, V>::new(simd, gradient);
@@ -238,7 +270,7 @@ impl<R: Real> Task<R> for Gradients<'_, R> {
                 sums.add(of_bias + unit, of_unit);
                 for feature in 0..n_features {
                     let mut of_weight = Block::<S, R, V>::zero(simd);
-                    let rows = columns.rows.blocks::<S, V>();
+                    let rows = columns.blocks::<S, V>();
                     for (block, &slope) in values.iter().enumerate() {
                         let row = at::<S, R, V>(simd, rows, feature * stride + block);
                         of_weight = of_weight - Block::<S, R, V>::new(simd, slope) * row;
@@ -246,8 +278,8 @@ impl<R: Real> Task<R> for Gradients<'_, R> {
                     sums.add(unit * n_features + feature, of_weight);
                 }
             }
-            let hidden = columns.hidden.blocks::<S, V>();
-            let rows = columns.rows.blocks_mut::<S, V>();
+            let slopes = hidden.blocks::<S, V>();
+            let rows = columns.blocks_mut::<S, V>();
             for (feature, &center) in autoencoder.decoder_bias.iter().enumerate() {
                 let mut of_feature = Block::<S, R, V>::zero(simd);
                 for (block, &gradient) in gradient.iter().enumerate().take(n_blocks) {
@@ -258,13 +290,13 @@ impl<R: Real> Task<R> for Gradients<'_, R> {
                     let mut slope = deviation;
                     for unit in 0..n_hidden {
                         let weight = autoencoder.weight[unit * n_features + feature];
-                        slope = slope - at::<S, R, V>(simd, hidden, unit * stride + block) * weight;
+                        slope = slope - at::<S, R, V>(simd, slopes, unit * stride + block) * weight;
                     }
                     *row = slope.lanes;
                 }
                 sums.add(of_center + feature, of_feature);
             }
-            columns.rows.scatter(row_gradient, 0..n_rows);
+            columns.scatter(row_gradient, 0..n_rows);
         }
         sums.finish();
     }

@@ -1,15 +1,18 @@
 //! Rows to probabilities, in one pass.
 
-use crate::affine::affine;
+use crate::affine::{affine, rectified_affine};
 use crate::block::Block;
-use crate::columns::{Columns, TILE};
+use crate::columns::Columns;
 use crate::gate::{Gate, GateColumns};
 use crate::level::{Level, Task};
-use crate::potential::{Autoencoder, PotentialColumns};
+use crate::potential::{Autoencoder, HalvedEncoder};
 use crate::real::Real;
 use crate::softmax::softmax;
 use crate::stage_two::Network;
 use crate::weigh::weigh;
+
+/// Rows at a time: all that is known of them stays in the first-level cache.
+const TILE: usize = 64;
 
 /// What stands before the network of a [`Scorer`].
 #[derive(Debug, Clone)]
@@ -96,10 +99,10 @@ struct Score<'a, R> {
 /// Room for a tile of rows.
 struct Tile<R> {
     raw: Columns<R>,
-    modes: Vec<PotentialColumns<R>>,
+    encoders: Vec<HalvedEncoder<R>>,
     potential: Columns<R>,
     gate: GateColumns<R>,
-    /// Inputs of the network, then outputs of its layers.
+    /// Inputs of the network where they are not the raw ones, then outputs of its layers.
     layers: Vec<Columns<R>>,
 }
 
@@ -107,16 +110,15 @@ impl<R: Real> Tile<R> {
     fn new(scorer: &Scorer<'_, R>, n_rows: usize) -> Self {
         let widths = &scorer.network.widths;
         let n_modes = scorer.mode_widths.len();
-        let modes = match &scorer.front {
-            Front::Emma { autoencoders, .. } => autoencoders
-                .iter()
-                .map(|autoencoder| PotentialColumns::new(autoencoder, n_rows))
-                .collect(),
+        let encoders = match &scorer.front {
+            Front::Emma { autoencoders, .. } => {
+                autoencoders.iter().map(HalvedEncoder::new).collect()
+            }
             _ => Vec::new(),
         };
         Self {
             raw: Columns::new(widths[0], n_rows),
-            modes,
+            encoders,
             potential: Columns::new(n_modes, n_rows),
             gate: GateColumns::new(n_modes, n_rows),
             layers: widths
@@ -128,41 +130,45 @@ impl<R: Real> Tile<R> {
 
     /// Weighs the features that stand in `raw`, into the network's inputs.
     #[inline(always)]
-    fn weigh<S: Level, const V: usize>(&mut self, simd: S, scorer: &Scorer<'_, R>, n_rows: usize) {
+    fn weigh<S: Level, const V: usize>(
+        &mut self,
+        simd: S,
+        scorer: &Scorer<'_, R>,
+        n_rows: usize,
+        log_importance: bool,
+    ) {
         let extent = self.raw.extent(n_rows);
+        let inputs = self.raw.blocks::<S, V>();
         match &scorer.front {
-            Front::Open => {
-                let inputs = self.layers[0].values_mut();
-                inputs.copy_from_slice(self.raw.values());
-                return;
-            }
+            Front::Open => return,
             Front::Softmax { parameters } => {
                 let n_modes = scorer.mode_widths.len();
                 let (weight, bias) = parameters.split_at(parameters.len() - n_modes);
                 let shares = self.gate.attention.blocks_mut::<S, V>();
-                let inputs = self.raw.blocks::<S, V>();
                 affine::<S, R, V>(simd, inputs, weight, bias, shares, extent.stride);
                 softmax::<S, R, V>(simd, shares, extent.stride);
             }
             Front::Emma { autoencoders, gate } => {
-                let mut left = self.raw.values();
-                let modes = self.modes.iter_mut().zip(autoencoders);
-                for (mode, (columns, autoencoder)) in modes.enumerate() {
-                    let values = columns.rows.values_mut();
-                    let (of_mode, others) = left.split_at(values.len());
-                    values.copy_from_slice(of_mode);
+                let mut left = inputs;
+                let potentials = self.potential.blocks_mut::<S, V>();
+                let modes = self.encoders.iter().zip(autoencoders);
+                for ((encoder, autoencoder), potential) in
+                    modes.zip(potentials.chunks_exact_mut(extent.stride))
+                {
+                    let (rows, others) = left.split_at(autoencoder.n_features() * extent.stride);
                     left = others;
-                    let energies = self.potential.column_mut(mode);
-                    columns.energies::<S, V>(simd, autoencoder, extent.n_blocks, energies);
+                    let center = autoencoder.decoder_bias;
+                    encoder.energies::<S, V>(simd, center, rows, potential, extent);
                 }
                 let potential = self.potential.blocks::<S, V>();
-                self.gate.forward::<S, V>(simd, gate, potential, extent);
+                self.gate
+                    .forward::<S, V>(simd, gate, potential, extent, log_importance);
             }
         }
         weigh::<S, R, V>(
             simd,
             &scorer.mode_widths,
-            self.raw.blocks::<S, V>(),
+            inputs,
             self.gate.attention.blocks::<S, V>(),
             self.layers[0].blocks_mut::<S, V>(),
             extent.stride,
@@ -182,16 +188,17 @@ impl<R: Real> Tile<R> {
             let (bias, rest) = rest.split_at(widths.1);
             parameters = rest;
             let outputs = from[0].blocks_mut::<S, V>();
-            let inputs = before[k - 1].blocks::<S, V>();
-            affine::<S, R, V>(simd, inputs, weight, bias, outputs, stride);
-            for lanes in outputs.iter_mut() {
-                let value = Block::<S, R, V>::new(simd, *lanes);
-                *lanes = if k == last {
-                    value.sigmoid()
-                } else {
-                    value.rectified()
+            let inputs = match &scorer.front {
+                Front::Open if k == 1 => self.raw.blocks::<S, V>(),
+                _ => before[k - 1].blocks::<S, V>(),
+            };
+            if k < last {
+                rectified_affine::<S, R, V>(simd, inputs, weight, bias, outputs, stride);
+            } else {
+                affine::<S, R, V>(simd, inputs, weight, bias, outputs, stride);
+                for lanes in outputs {
+                    *lanes = Block::<S, R, V>::new(simd, *lanes).sigmoid().lanes;
                 }
-                .lanes;
             }
         }
     }
@@ -211,8 +218,8 @@ impl<R: Real> Task<R> for Score<'_, R> {
         let probabilities = self.scores.probabilities.chunks_mut(TILE);
         for (number, (rows, probabilities)) in rows.zip(probabilities).enumerate() {
             let n_rows = probabilities.len();
-            tile.raw.gather(0, n_features, rows, 0..n_rows);
-            tile.weigh::<S, V>(simd, scorer, n_rows);
+            tile.raw.transpose(rows);
+            tile.weigh::<S, V>(simd, scorer, n_rows, !self.scores.gate.is_empty());
             tile.predict::<S, V>(simd, scorer);
             if let Some(outputs) = tile.layers.last() {
                 probabilities.copy_from_slice(&outputs.values()[..n_rows]);
@@ -224,7 +231,7 @@ impl<R: Real> Task<R> for Score<'_, R> {
             }
             if !self.scores.gate.is_empty() {
                 tile.gate
-                    .scatter(self.scores.gate, number, n_all_rows, n_rows);
+                    .scatter(self.scores.gate, first, n_all_rows, n_rows);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Stage two: training a perceptron behind a gate, one fused step a mini-batch.
 
 use crate::adam::{Adam, Memory};
-use crate::affine::{affine, affine_input_gradient, affine_parameter_gradient};
+use crate::affine::{affine, affine_input_gradient, affine_parameter_gradient, rectified_affine};
 use crate::block::{Block, Lanes};
 use crate::columns::{Columns, at};
 use crate::gate::{Gate, GateColumns, Layout, n_parameters};
@@ -368,6 +368,7 @@ impl StageTwo {
             GateConfig::Emma {
                 minimum_potential,
                 coldness,
+                energy_weight,
                 ..
             } => {
                 let gate = Gate {
@@ -376,8 +377,9 @@ impl StageTwo {
                     coldness: *coldness as f32,
                 };
                 let extent = self.weighted.extent(self.config.batch_size);
+                let regularized = *energy_weight != 0.;
                 self.gate
-                    .forward::<S, V>(simd, &gate, batch.potentials, extent);
+                    .forward::<S, V>(simd, &gate, batch.potentials, extent, regularized);
                 true
             }
         };
@@ -401,11 +403,10 @@ impl StageTwo {
             let outputs = outputs.blocks_mut::<S, V>();
             let weight = &parameters[layer.weight..layer.bias];
             let bias = &parameters[layer.bias..][..layer.n_outputs];
-            affine::<S, f32, V>(simd, inputs, weight, bias, outputs, n_blocks);
             if k < last {
-                for lanes in outputs.iter_mut() {
-                    *lanes = Block::<S, f32, V>::new(simd, *lanes).rectified().lanes;
-                }
+                rectified_affine::<S, f32, V>(simd, inputs, weight, bias, outputs, n_blocks);
+            } else {
+                affine::<S, f32, V>(simd, inputs, weight, bias, outputs, n_blocks);
             }
             inputs = outputs;
         }

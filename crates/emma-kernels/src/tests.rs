@@ -47,9 +47,12 @@ impl<R: Real> Task<R> for Elementary<'_, R> {
         for lanes in crate::columns::blocks_mut::<S, R, V>(self.values) {
             let x = Block::<S, R, V>::new(simd, *lanes);
             *lanes = match self.name {
-                "exp" => x.exp(),
+                "exp2" => x.exp_2(),
+                "exp2 of not positive" => x.exp_2_of_not_positive(),
+                "exp" => x.exp_of_not_positive(),
                 "ln" => x.ln(),
-                "tanh" => x.tanh(),
+                "log2" => x.log_2(),
+                "tanh" => x.tanh_of_not_negative(),
                 "sigmoid" => x.sigmoid(),
                 "softplus" => x.sigmoid_and_softplus().1,
                 _ => x.sqrt(),
@@ -77,10 +80,13 @@ fn elementary<R: Real>(name: &str, values: &[f64]) -> Vec<f64> {
 #[test]
 fn elementary_functions_are_those_of_the_standard_library() {
     type Function = fn(f64) -> f64;
-    let functions: [(&str, Function, f64, f64); 6] = [
-        ("exp", f64::exp, -80., 80.),
+    let functions: [(&str, Function, f64, f64); 9] = [
+        ("exp2", f64::exp2, -120., 120.),
+        ("exp2 of not positive", f64::exp2, -120., 0.),
+        ("exp", f64::exp, -80., 0.),
         ("ln", f64::ln, 1e-30, 1e30),
-        ("tanh", f64::tanh, -30., 30.),
+        ("log2", f64::log2, 1e-30, 1e30),
+        ("tanh", f64::tanh, 0., 30.),
         ("sqrt", f64::sqrt, 0., 1e30),
         ("sigmoid", |x| 1. / (1. + (-x).exp()), -80., 80.),
         (
@@ -92,8 +98,10 @@ fn elementary_functions_are_those_of_the_standard_library() {
     ];
     for (name, function, low, high) in functions {
         let mut values = numbers(3000, low, high, 1);
-        values.extend(numbers(1000, low.max(-1.), 1., 2));
-        values.extend(numbers(1000, low.max(-1e-3), 1e-3, 3));
+        values.extend(numbers(1000, low.max(-1.), high.min(1.), 2));
+        values.extend(numbers(1000, low.max(-1e-3), high.min(1e-3), 3));
+        // Logarithms near 1.
+        values.extend(numbers(1000, 0.7f64.min(high), 1.5f64.min(high + 1e-9), 4));
         // What is compared is the function of the f32, not of the f64 it was rounded from.
         let values: Vec<f64> = values
             .iter()
@@ -120,14 +128,21 @@ fn elementary_functions_are_those_of_the_standard_library() {
 #[test]
 fn ends_of_the_elementary_functions() {
     let (inf, nan) = (f64::INFINITY, f64::NAN);
-    let cases: [(&str, &[f64], &[f64]); 4] = [
-        ("exp", &[-inf, -1e4, 0., 1e4, inf], &[0., 0., 1., inf, inf]),
-        ("ln", &[0., -0., 1., inf], &[-inf, -inf, 0., inf]),
+    let cases: [(&str, &[f64], &[f64]); 7] = [
         (
-            "tanh",
-            &[-inf, -1e30, 0., 1e30, inf],
-            &[-1., -1., 0., 1., 1.],
+            "exp2",
+            &[-inf, -1e4, 0., 1., 1e4, inf],
+            &[0., 0., 1., 2., inf, inf],
         ),
+        (
+            "exp2 of not positive",
+            &[-inf, -1e4, -1e30, 0.],
+            &[0., 0., 0., 1.],
+        ),
+        ("exp", &[-inf, -1e4, -1e30, 0.], &[0., 0., 0., 1.]),
+        ("ln", &[0., -0., 1., inf], &[-inf, -inf, 0., inf]),
+        ("log2", &[0., -0., 1., 8., inf], &[-inf, -inf, 0., 3., inf]),
+        ("tanh", &[0., 1e30, inf], &[0., 1., 1.]),
         ("sigmoid", &[-inf, 0., inf], &[0., 0.5, 1.]),
     ];
     for (name, values, expected) in cases {
@@ -136,7 +151,10 @@ fn ends_of_the_elementary_functions() {
         assert!(elementary::<f32>(name, &[nan])[0].is_nan(), "{name}");
         assert!(elementary::<f64>(name, &[nan])[0].is_nan(), "{name}");
     }
-    assert!(elementary::<f32>("ln", &[-1.])[0].is_nan());
+    for name in ["ln", "log2"] {
+        assert!(elementary::<f32>(name, &[-1.])[0].is_nan(), "{name}");
+        assert!(elementary::<f64>(name, &[-inf])[0].is_nan(), "{name}");
+    }
     let tiny = elementary::<f64>("ln", &[5e-324, 1e-310]);
     assert_near(&tiny, &[5e-324f64.ln(), 1e-310f64.ln()], 1e-15, "ln");
 }
