@@ -21,6 +21,7 @@ mod tables;
 mod text;
 mod threads;
 mod usage;
+mod version;
 
 use std::process::ExitCode;
 
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
         // Help and version, asked for or shown where nothing was asked.
         Err(message) if message.exit_code() == 0 || usage::is_help(&message) => message.exit(),
         Err(error) => {
-            files::tell(&usage::one_line(&error));
+            files::tell_error(&usage::one_line(&error));
             return ExitCode::from(2);
         }
     };
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !matches!(failure, Failure::OutputClosed) {
-                files::tell(&format!("error: {}", text::printable(&failure.to_string())));
+                files::tell_error(&format!("error: {}", text::printable(&failure.to_string())));
             }
             ExitCode::from(failure.exit_code())
         }
@@ -70,5 +71,8 @@ fn run(cli: &Cli) -> CommandResult<()> {
         Command::Experiment2(args) => commands::experiment2::run(args, &cli.global),
         Command::Experiment3(args) => commands::experiment3::run(args, &cli.global),
         Command::Score(args) => commands::score::run(args, &cli.global),
+        Command::Export(args) => commands::export::run(args, &cli.global),
+        Command::Completions(args) => commands::completions::run(args),
+        Command::Man(args) => commands::man::run(args, &cli.global),
     }
 }

@@ -1,6 +1,7 @@
 //! One module a subcommand.
 
 pub(crate) mod compare;
+pub(crate) mod completions;
 pub(crate) mod corrupt;
 pub(crate) mod coupling;
 pub(crate) mod data;
@@ -8,7 +9,9 @@ pub(crate) mod describe;
 pub(crate) mod experiment1;
 pub(crate) mod experiment2;
 pub(crate) mod experiment3;
+pub(crate) mod export;
 pub(crate) mod inspect;
+pub(crate) mod man;
 pub(crate) mod manifold;
 pub(crate) mod merge;
 pub(crate) mod score;
