@@ -1,7 +1,5 @@
-"""`load("model.torch.safetensors")` gives the PyTorch module of a file that `emma export --format torch` wrote.
-
-Features go in as the table has them, one [rows, features] tensor a mode; docs/export.md has names and equations.
-"""
+"""`load("model.torch.safetensors")` is the PyTorch module of a file that `emma export --format torch` wrote.
+It takes features as the table has them, one [rows, features] tensor a mode; docs/export.md tells more."""
 import json
 import torch
 from safetensors import safe_open
@@ -16,8 +14,7 @@ class EmmaModel(nn.Module):
     def __init__(self, structure):
         super().__init__()
         self.settings, hidden, widths = structure["model"], structure["hidden_units"], structure["widths"]
-        features = [len(mode["columns"]) for mode in self.settings["modes"]]
-        n = len(features)
+        features, n = [len(mode["columns"]) for mode in self.settings["modes"]], len(self.settings["modes"])
         self.standardize = nn.ModuleList(parameters(mean=f, std=f) for f in features)
         if hidden is not None:
             self.energy = nn.ModuleList(

@@ -54,6 +54,13 @@ fn alternative(mut model: Model) -> Vec<u8> {
     parts.file()
 }
 
+/// With self-energies below zero, which no row can have.
+fn negative(mut model: Model) -> Model {
+    let weight = model.tensors.get_mut("attention.self_weight").unwrap();
+    weight.1[1] = -1.;
+    model
+}
+
 /// Modes under other names.
 fn renamed(file: &[u8], names: &[&str]) -> Vec<u8> {
     let checkpoint = Checkpoint::from_bytes(file).unwrap();
@@ -107,9 +114,12 @@ fn case(place: &Place, name: &str, model: &[u8], seed: u64) {
         "export --model {file} --format torch --out {torch}"
     ));
     let data = at("rows.csv");
-    place.succeed(&format!(
-        "score --model {file} --data {data} --explain --out {scores} --quiet"
-    ));
+    let score = format!("score --model {file} --data {data} --explain --out {scores} --quiet");
+    if name.starts_with("refused") {
+        place.fail(2, &score);
+    } else {
+        place.succeed(&score);
+    }
 }
 
 fn cases(place: &Place) -> Vec<&'static str> {
@@ -131,6 +141,7 @@ fn cases(place: &Place) -> Vec<&'static str> {
         ("without_emma", random(&[3, 2], false, 7).file()),
         ("single_mode", random(&[4], false, 8).file()),
         ("alternative", alternative(random(&[3, 2], false, 9))),
+        ("refused", negative(random(&[3, 2], true, 10)).file()),
     ];
     for (seed, (name, model)) in models.iter().enumerate() {
         case(place, name, model, 100 + seed as u64);

@@ -114,3 +114,128 @@ fn without_diagonal(matrix: &Tensor) -> Result<Tensor> {
     }
     Ok(Tensor::new(rows, &Device::Cpu)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use emma_energy::tensor_file::TensorReader;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::checkpoint::{Kind, ModeColumns};
+    use crate::trained::{DENOISING_AUTOENCODER, MLP};
+
+    /// Modes `b` and `a`, in this order, of one feature each.
+    fn checkpoint(kind: &str, energy: Option<&str>) -> Checkpoint {
+        let mode = |name: &str| ModeColumns {
+            name: name.into(),
+            columns: vec![format!("column_{name}")],
+        };
+        let metadata = ModelMetadata {
+            format_version: crate::checkpoint::FORMAT_VERSION,
+            name: None,
+            modes: vec![mode("b"), mode("a")],
+            label: "label".into(),
+            coldness: energy.map(|_| 0.5),
+            energy: energy.map(Kind::new),
+            network: Kind::new(kind),
+            threshold: 0.25,
+            training: serde_json::Map::new(),
+        };
+        let mut tensors = BTreeMap::new();
+        let mut add = |name: &str, shape: &[usize]| {
+            let first = tensors.len() as f32;
+            let n: usize = shape.iter().product();
+            let values: Vec<f32> = (0..n).map(|i| 1. + first + i as f32 / 16.).collect();
+            let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+            tensors.insert(name.to_owned(), tensor);
+        };
+        for (mode, n_hidden) in [("b", 2), ("a", 3)] {
+            add(&format!("standardize.{mode}.mean"), &[1]);
+            add(&format!("standardize.{mode}.std"), &[1]);
+            if energy.is_some() {
+                add(&format!("energy.{mode}.weight"), &[n_hidden, 1]);
+                add(&format!("energy.{mode}.encoder_bias"), &[n_hidden]);
+                add(&format!("energy.{mode}.decoder_bias"), &[1]);
+            }
+        }
+        if energy.is_some() {
+            for name in ["minimum_potential", "self_weight", "self_bias"] {
+                add(&format!("attention.{name}"), &[2]);
+            }
+            add("attention.coupling_weight", &[2, 2]);
+            add("attention.coupling_exponent", &[2, 2]);
+            add("attention.gain", &[1]);
+            add("attention.attention_bias", &[1]);
+        }
+        if kind == ALTERNATIVE_ATTENTION {
+            add("alternative.weight", &[2, 2]);
+            add("alternative.bias", &[2]);
+        }
+        for (layer, (n_inputs, width)) in [(2, 5), (5, 4), (4, 1)].into_iter().enumerate() {
+            add(&format!("network.{layer}.weight"), &[width, n_inputs]);
+            add(&format!("network.{layer}.bias"), &[width]);
+        }
+        Checkpoint::new(metadata, tensors).unwrap()
+    }
+
+    fn read(bytes: &[u8]) -> (Value, BTreeMap<String, Tensor>) {
+        let mut reader = TensorReader::new(bytes, bytes.len() as u64, METADATA_KEY).unwrap();
+        let structure = reader.take_metadata(METADATA_KEY).unwrap();
+        (
+            serde_json::from_str(&structure).unwrap(),
+            reader.tensors().unwrap(),
+        )
+    }
+
+    fn values(tensor: &Tensor) -> Vec<f32> {
+        tensor.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn tensors_keep_their_numbers_under_the_names_of_parameters() {
+        for (kind, energy) in [
+            (MLP, Some(DENOISING_AUTOENCODER)),
+            (MLP, None),
+            (ALTERNATIVE_ATTENTION, None),
+        ] {
+            let checkpoint = checkpoint(kind, energy);
+            let (_, tensors) = read(&to_bytes(&checkpoint).unwrap());
+            // None is left out, and none is made up.
+            assert_eq!(tensors.len(), checkpoint.tensors().len());
+            for (name, tensor) in checkpoint.tensors() {
+                let name = name.replace(".b.", ".0.").replace(".a.", ".1.");
+                let name = name
+                    .replace("network.2", "network.4")
+                    .replace("network.1", "network.2");
+                let found = &tensors[&name];
+                assert_eq!(found.dims(), tensor.dims(), "{name}");
+                let mut expected = values(tensor);
+                if name.contains("coupling") {
+                    (expected[0], expected[3]) = (0., 0.);
+                }
+                assert_eq!(values(found), expected, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_structure_is_beside_the_tensors() {
+        let checkpoint = checkpoint(MLP, Some(DENOISING_AUTOENCODER));
+        let (structure, _) = read(&to_bytes(&checkpoint).unwrap());
+        assert_eq!(structure["format_version"], 1);
+        assert_eq!(structure["hidden_units"], serde_json::json!([2, 3]));
+        assert_eq!(structure["widths"], serde_json::json!([2, 5, 4, 1]));
+        let model: ModelMetadata = serde_json::from_value(structure["model"].clone()).unwrap();
+        assert_eq!(&model, checkpoint.metadata());
+        let without = self::checkpoint(MLP, None);
+        let (structure, _) = read(&to_bytes(&without).unwrap());
+        assert_eq!(structure["hidden_units"], Value::Null);
+    }
+
+    #[test]
+    fn the_same_model_gives_the_same_bytes() {
+        let checkpoint = checkpoint(MLP, Some(DENOISING_AUTOENCODER));
+        let bytes = to_bytes(&checkpoint).unwrap();
+        assert_eq!(to_bytes(&checkpoint).unwrap(), bytes);
+    }
+}

@@ -9,13 +9,13 @@ mod equations;
 mod graph;
 mod protobuf;
 
+use candle_core::Device;
 use prost::Message;
 use serde_json::json;
 
 use crate::checkpoint::{Checkpoint, ModelMetadata};
 use crate::error::{Error, Result};
 use crate::trained::TrainedModel;
-use candle_core::Device;
 use equations::Equations;
 use protobuf::{Entry, Model, OperatorSet};
 
@@ -94,15 +94,19 @@ pub fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
             entry(INPUTS_KEY, serde_json::Value::from(inputs).to_string()),
         ],
     };
-    let length = model.encoded_len();
-    if length > MOST_BYTES {
-        return Err(Error::TooLarge {
-            what: "an ONNX file",
-            most: MOST_BYTES,
-            found: length,
-        });
-    }
+    check_length(model.encoded_len())?;
     Ok(model.encode_to_vec())
+}
+
+fn check_length(length: usize) -> Result<()> {
+    if length <= MOST_BYTES {
+        return Ok(());
+    }
+    Err(Error::TooLarge {
+        what: "an ONNX file",
+        most: MOST_BYTES,
+        found: length,
+    })
 }
 
 /// The input of each mode, in order: the mode's name, with `_input` behind it where an output or another mode
