@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod experiment;
 mod instructions;
+mod python;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -42,6 +42,8 @@ fn append(
     pages: &mut Vec<(String, String)>,
 ) -> anyhow::Result<()> {
     let page = Man::new(command.clone())
+        // No date, so that pages do not change by the day; without anything, the next word took its place.
+        .date(" ")
         .source(format!("emma {version}"))
         .manual("EMMA");
     let mut text = Vec::new();
