@@ -24,7 +24,12 @@ pub(crate) fn install(folder: &Path, requirements: &str) -> anyhow::Result<PathB
         folder.display()
     );
     if !python.exists() {
-        crate::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        let made = crate::run(Command::new("python3").args(["-m", "venv"]).arg(folder));
+        if made.is_err() {
+            // Half of one would pass for a whole one, even after what was missing is there.
+            let _ = fs::remove_dir_all(folder);
+        }
+        made?;
     }
     let pip = ["-m", "pip", "install", "--quiet"];
     // Without a network it is over soon.

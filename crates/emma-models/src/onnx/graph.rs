@@ -80,7 +80,7 @@ impl GraphBuilder {
 
     fn store(&mut self, name: &str, data_type: i32, shape: &[usize], raw_data: Vec<u8>) -> String {
         self.constants.push(Constant {
-            dims: shape.iter().map(|&length| length as i64).collect(),
+            dims: shape.iter().copied().map(signed).collect(),
             data_type,
             name: name.to_owned(),
             raw_data,
@@ -197,7 +197,7 @@ fn value(name: &str, element: i32, n_columns: Option<usize>, doc_string: String)
         name: Some(ROWS.to_owned()),
     };
     let columns = n_columns.map(|n_columns| Dimension {
-        value: Some(n_columns as i64),
+        value: Some(signed(n_columns)),
         name: None,
     });
     let shape = Shape {
@@ -217,4 +217,9 @@ fn value(name: &str, element: i32, n_columns: Option<usize>, doc_string: String)
 
 fn bytes<T: Copy, const N: usize>(values: &[T], to_bytes: fn(T) -> [u8; N]) -> Vec<u8> {
     values.iter().flat_map(|&value| to_bytes(value)).collect()
+}
+
+/// A length as ONNX counts it. Nothing in memory is longer than its numbers reach.
+fn signed(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
 }

@@ -269,8 +269,11 @@ fn parameters_are_the_models_but_for_couplings_of_a_mode_with_itself() {
         let graph = graph(&checkpoint);
         for (name, tensor) in checkpoint.tensors() {
             let constant = graph.initializer.iter().find(|c| &c.name == name).unwrap();
-            let shape: Vec<i64> = tensor.dims().iter().map(|&length| length as i64).collect();
-            assert_eq!(constant.dims, shape, "{name}");
+            let dims = constant
+                .dims
+                .iter()
+                .map(|&length| usize::try_from(length).unwrap());
+            assert_eq!(dims.collect::<Vec<_>>(), tensor.dims(), "{name}");
             let stored = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             for (index, (got, stored)) in numbers(constant).into_iter().zip(stored).enumerate() {
                 let n_modes = checkpoint.metadata().modes.len();
