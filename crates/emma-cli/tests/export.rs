@@ -179,3 +179,26 @@ fn onnx_runtime_and_pytorch_agree_with_score() {
         );
     }
 }
+
+#[test]
+fn a_line_says_what_was_written_unless_it_is_to_be_quiet() {
+    let place = Place::new();
+    let names = ["energy", "label", "keys"];
+    let model = renamed(&Model::random(&[1, 2, 1], true, 4).file(), &names);
+    place.write("model.safetensors", model);
+    for (format, line) in [
+        (
+            "onnx",
+            "out: ONNX, opset 17, inputs energy_input [rows, 1], label_input [rows, 2], keys [rows, 1]\n",
+        ),
+        ("torch", "out: a state_dict, for docs/emma_torch.py\n"),
+    ] {
+        let export = format!("export --model model.safetensors --format {format} --out");
+        let output = place.run(&format!("{export} out"));
+        assert!(output.status.success());
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), line);
+        let output = place.run(&format!("{export} again --quiet"));
+        assert_eq!((output.stdout, output.stderr), (Vec::new(), Vec::new()));
+        assert_eq!(place.read("again"), place.read("out"), "{format}");
+    }
+}
