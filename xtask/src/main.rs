@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod experiment;
 mod instructions;
+mod python;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,8 @@ usage: cargo xtask <command> [options]
   experiment3 [options]  --device cuda, cuda:N or metal builds it with that feature
   merge DIR... --out DIR puts the results folders of experiment3's shards together;
                          options are emma's own: cargo xtask merge --help
-  ci                     all checks, cheapest first: format, clippy, docs, tests
+  ci                     all checks, cheapest first: format, clippy, docs, tests; with ONNX
+                         Runtime for exported models where Python can be had
   soak                   the long tests: runs of experiment3 killed a hundred times
   bench [options]        ours beside PyTorch and JAX, in one run: tables of ratios, and
                          docs/benchmarks.md; options: cargo xtask bench --help

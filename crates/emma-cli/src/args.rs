@@ -17,7 +17,7 @@ use crate::failure::{CommandResult, Failure};
 
 /// Predictions that stay right when a sensor lies: energy-based multi-modal attention (EMMA).
 #[derive(Debug, Parser)]
-#[command(name = "emma", version, max_term_width = 100)]
+#[command(name = "emma", version, long_version = crate::version::LONG.as_str(), max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
@@ -65,6 +65,19 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Get or simulate data sets
     Data(DataArgs),
+    /// Write a trained model for other programs: as ONNX, or for PyTorch's load_state_dict
+    ///
+    /// Both files hold all of the model: standardization, energies, attention, network and threshold.
+    /// Features go in as the table has them. What comes out agrees with `emma score --explain`.
+    Export(ExportArgs),
+    /// Print the completions of a shell, to be put where the shell looks for them
+    ///
+    /// For instance: emma completions bash > ~/.local/share/bash-completion/completions/emma
+    Completions(CompletionsArgs),
+    /// Print the manual pages, or write each to a file
+    ///
+    /// For instance: emma man | man -l -
+    Man(ManArgs),
 }
 
 /// What the experiments on energies can be told.
@@ -682,4 +695,38 @@ fn parse_triple(text: &str) -> Result<[f64; 3], String> {
         Ok(&[a, b, c]) => Ok([a, b, c]),
         _ => Err("expected three numbers such as 0,0.1,0.2, or one for all".into()),
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Model file (safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: PathBuf,
+    /// What to write
+    #[arg(long, value_enum)]
+    pub(crate) format: ExportFormat,
+    /// File to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// One ONNX graph from features to label, energies and attention
+    Onnx,
+    /// Tensors (safetensors) named as the parameters of the PyTorch module in docs/emma_torch.py
+    Torch,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Which shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Folder to write one page for each command into, such as ~/.local/share/man/man1
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::builder::styling::Styles;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
@@ -254,6 +255,17 @@ impl Write for AtomicFile {
 /// Prints a line to standard error, whose reader may have gone away.
 pub(crate) fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Prints an error's line, `error: …`, to standard error: its first word in red where that is a terminal that
+/// has colors, and the user wants them (`NO_COLOR` unset).
+pub(crate) fn tell_error(line: &str) {
+    let word = "error:";
+    let Some(rest) = line.strip_prefix(word) else {
+        return tell(line);
+    };
+    let style = Styles::styled().get_error().to_owned();
+    let _ = writeln!(anstream::stderr(), "{style}{word}{style:#}{rest}");
 }
 
 /// Writes a whole file.

@@ -28,6 +28,7 @@ mod task_metrics;
 mod text;
 mod threads;
 mod usage;
+mod version;
 
 use std::process::ExitCode;
 
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
         // Help and version, asked for or shown where nothing was asked.
         Err(message) if message.exit_code() == 0 || usage::is_help(&message) => message.exit(),
         Err(error) => {
-            files::tell(&usage::one_line(&error));
+            files::tell_error(&usage::one_line(&error));
             return ExitCode::from(2);
         }
     };
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !matches!(failure, Failure::OutputClosed) {
-                files::tell(&format!("error: {}", text::printable(&failure.to_string())));
+                files::tell_error(&format!("error: {}", text::printable(&failure.to_string())));
             }
             ExitCode::from(failure.exit_code())
         }
@@ -80,5 +81,8 @@ fn run(cli: &Cli) -> CommandResult<()> {
         Command::Init(args) => commands::init::run(args, &cli.global),
         Command::Train(args) => commands::train::run(args, &cli.global),
         Command::Score(args) => commands::score::run(args, &cli.global),
+        Command::Export(args) => commands::export::run(args, &cli.global),
+        Command::Completions(args) => commands::completions::run(args),
+        Command::Man(args) => commands::man::run(args, &cli.global),
     }
 }

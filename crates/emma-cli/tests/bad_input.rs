@@ -423,9 +423,14 @@ fn model_files() {
     for name in names.into_iter().chain(["folder", "missing"]) {
         let score = format!("score --model {name}.safetensors --data rows.csv --out scores.csv");
         let line = refusal(&place, &score);
-        // Both commands that read models say the same.
+        // All commands that read models say the same.
         let inspect = format!("inspect --model {name}.safetensors");
         assert_eq!(refusal(&place, &inspect), line);
+        for format in ["onnx", "torch"] {
+            let export =
+                format!("export --model {name}.safetensors --format {format} --out scores.csv");
+            assert_eq!(refusal(&place, &export), line);
+        }
         report.push_str(&line);
     }
     insta::assert_snapshot!("model_files", report);
@@ -453,6 +458,19 @@ fn options() {
         "score --model model.safetensors --data rows.csv --out scores.parquet",
         "score --model model.safetensors --data rows.csv --threads 0",
         "inspect",
+        "export",
+        "export --model model.safetensors --out model.onnx",
+        "export --model model.safetensors --format onxx --out model.onnx",
+        "export --model model.safetensors --format pmml --out model.onnx",
+        "export --model model.safetensors --format onnx",
+        "export --model model.safetensors --format onnx --out ./model.safetensors",
+        "export --model model.safetensors --format torch --out folder/../model.safetensors",
+        "export --model model.safetensors --format onnx --out folder",
+        "export --model model.safetensors --format onnx --out nowhere/model.onnx",
+        "completions",
+        "completions tcsh",
+        "man --out nowhere",
+        "man --out rows.csv",
         "data",
         "data fetch htru3",
         "experiment3 --seeds 0",

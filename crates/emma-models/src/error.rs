@@ -136,6 +136,16 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// A model is too large for a format.
+    #[error("expected at most {most} bytes of {what}, the model takes {found}")]
+    TooLarge {
+        /// What it was to become.
+        what: &'static str,
+        /// The most that the format allows.
+        most: usize,
+        /// The bytes it would take.
+        found: usize,
+    },
     /// Rows to learn from could not be made.
     #[error("cannot make the rows of epoch {epoch}")]
     Rows {

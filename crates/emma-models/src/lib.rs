@@ -39,7 +39,10 @@ pub mod metrics;
 pub mod model;
 mod nearest;
 pub mod network;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod standardize;
+pub mod state_dict;
 pub mod statistics;
 pub mod task;
 pub mod threshold;

@@ -1,6 +1,7 @@
 //! One module a subcommand.
 
 pub(crate) mod compare;
+pub(crate) mod completions;
 pub(crate) mod corrupt;
 pub(crate) mod coupling;
 pub(crate) mod data;
@@ -9,8 +10,10 @@ pub(crate) mod evaluate;
 pub(crate) mod experiment1;
 pub(crate) mod experiment2;
 pub(crate) mod experiment3;
+pub(crate) mod export;
 pub(crate) mod init;
 pub(crate) mod inspect;
+pub(crate) mod man;
 pub(crate) mod manifold;
 pub(crate) mod merge;
 pub(crate) mod score;
