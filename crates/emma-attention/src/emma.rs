@@ -236,6 +236,10 @@ impl Emma {
                 found: energies.dims().to_vec(),
             });
         }
+        if mask.n_rows() == 0 {
+            // candle refuses choices among no numbers.
+            return self.forward_by_candle(modes, potentials);
+        }
         let present = mask.tensor(energies.device())?;
         let exponent = self.coupling_exponent()?;
         let stages = self.gate(&exponent).forward_masked(potentials, &present)?;

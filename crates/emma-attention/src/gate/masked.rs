@@ -12,7 +12,7 @@ use crate::self_energy::{SelfEnergies, self_energies};
 use crate::shared_energy::shared_energies;
 
 impl Gate<'_> {
-    /// All stages of a batch in which only some modes are `present`, `[rows, modes]`; see
+    /// All stages of a batch of at least one row, in which only some modes are `present`, `[rows, modes]`; see
     /// [`Emma::forward_masked`](crate::Emma::forward_masked).
     pub(crate) fn forward_masked(
         &self,
@@ -57,9 +57,6 @@ fn masked_log_importance(
     let tensor = energies.as_tensor();
     let nowhere = Tensor::full(f64::NEG_INFINITY, tensor.dims(), tensor.device())?
         .to_dtype(tensor.dtype())?;
-    if energies.n_rows() == 0 {
-        return LogImportance::new(nowhere);
-    }
     let highest = present
         .where_cond(tensor, &nowhere)?
         .max_keepdim(D::Minus1)?;
