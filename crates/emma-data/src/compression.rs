@@ -68,8 +68,8 @@ pub(crate) fn peek<R: Read>(mut source: R) -> io::Result<(Container, Peeked<R>)>
 /// Parts that were packed one by one and concatenated are read as one.
 pub(crate) fn unpack<'a>(
     container: Container,
-    source: impl Read + 'a,
-) -> io::Result<Box<dyn Read + 'a>> {
+    source: impl Read + Send + 'a,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
     let source = Tagged(source);
     Ok(match container {
         Container::Text | Container::Parquet => Box::new(source),
