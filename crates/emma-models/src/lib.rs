@@ -13,7 +13,7 @@
 //! 4. [`ThresholdRule`] chooses the threshold on validation rows; [`metrics`] measures rankings,
 //!    probabilities and decisions, [`statistics`] says what a difference is worth.
 //! 5. A [`Checkpoint`] is the model as a file; a [`TrainedModel`] made of one scores rows and explains
-//!    the scores.
+//!    the scores, also of rows that lack modes; a [`Calibration`] says which potentials are ordinary.
 //!
 //! ```
 #![doc = include_str!("../examples/robust_classifier.rs")]
@@ -32,6 +32,7 @@
 
 pub mod baselines;
 pub mod batch;
+pub mod calibration;
 pub mod checkpoint;
 pub mod coupled;
 pub mod error;
@@ -47,6 +48,7 @@ pub mod training;
 
 pub use baselines::{AlternativeAttention, Concatenation, SingleMode};
 pub use batch::Batch;
+pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, ModeColumns, ModelMetadata};
 pub use coupled::Coupled;
 pub use error::{Error, Result};
@@ -56,7 +58,10 @@ pub use network::{Mlp, MlpConfig};
 pub use standardize::Standardize;
 pub use statistics::MeanInterval;
 pub use threshold::ThresholdRule;
-pub use trained::{Explanation, Prediction, TrainedModel, scoring_type};
+pub use trained::{
+    Explanation, MissingModes, Prediction, RowEnergies, RowFault, RowScores, TrainedModel,
+    scoring_type,
+};
 pub use training::{
     EpochLosses, StandardForm, Trainee, TrainingConfig, TrainingHistory, TrainingRows,
     binary_cross_entropy, constant_prediction_loss, train, train_together,

@@ -7,12 +7,12 @@ use emma_attention::{Emma, EmmaConfig, PotentialEnergies};
 use emma_data::{Samples, generator};
 use emma_energy::{
     AutoencoderConfig, DenoisingAutoencoder, EnergyEstimator, PotentialEnergy, SeededVarMap,
-    lowest_energy, train_autoencoder,
+    lowest_energy, train_autoencoder, transfer,
 };
 use emma_models::checkpoint::{FORMAT_VERSION, Kind};
 use emma_models::trained::{ALTERNATIVE_ATTENTION, DENOISING_AUTOENCODER, MLP};
 use emma_models::{
-    AlternativeAttention, Batch, Concatenation, Coupled, Mlp, MlpConfig, ModeColumns,
+    AlternativeAttention, Batch, Calibration, Concatenation, Coupled, Mlp, MlpConfig, ModeColumns,
     ModelMetadata, MultiModalModel, SingleMode,
 };
 use serde_json::{Map, Value, json};
@@ -266,6 +266,15 @@ impl Energies {
     /// Takes other lowest potentials, `[modes]`, of other estimators.
     pub(super) fn set_minimum_potential(&mut self, lowest: &Tensor) -> CommandResult<()> {
         self.minimum_potential = lowest.to_device(&Device::Cpu)?;
+        Ok(())
+    }
+
+    /// Adds the distribution of their potential energies on clean, standardized rows that they were not trained on.
+    pub(crate) fn calibrate(&mut self, modes: &[&str], clean: &Batch) -> CommandResult<()> {
+        let potentials = PotentialEnergies::estimate(&self.estimators(), clean.modes())?;
+        let potentials = transfer(potentials.as_tensor(), DType::F32, &Device::Cpu)?;
+        let calibration = Calibration::new(modes, &potentials.to_vec2()?)?;
+        self.tensors.extend(calibration.tensors()?);
         Ok(())
     }
 

@@ -1,10 +1,12 @@
 //! Rows that cannot be scored.
 
+use super::row_scores::RowFault;
 use crate::checkpoint::ModeColumns;
-use crate::error::{Error, Result};
 
-fn fault(row: usize, message: String) -> Error {
-    Error::Row { row, message }
+type Result<T> = std::result::Result<T, RowFault>;
+
+fn fault(row: usize, message: String) -> RowFault {
+    RowFault::new(row, message)
 }
 
 /// A ReLU may turn NaN into 0, so that a network's output need not betray it.
