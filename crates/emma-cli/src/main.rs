@@ -16,6 +16,7 @@ mod html_report;
 mod htru2_file;
 mod inspection;
 mod progress;
+mod scoring;
 mod simulated;
 mod tables;
 mod text;

@@ -48,6 +48,7 @@ pub mod htru2;
 mod manifolds;
 mod missing_values;
 mod number_text;
+mod packing;
 #[cfg(feature = "parquet")]
 mod parquet_columns;
 #[cfg(feature = "parquet")]
@@ -81,6 +82,7 @@ pub use feature_reader::{Chunk, FeatureReader, LabelColumn, RowFault};
 pub use htru2::{CandidateTable, read_candidates, read_htru2};
 pub use manifolds::Manifold;
 pub use missing_values::MissingValues;
+pub use packing::{PackedWriter, Packing};
 #[cfg(feature = "parquet")]
 pub use parquet_columns::ParquetColumnWriter;
 pub use place::Place;

@@ -224,6 +224,10 @@ mod tests {
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::Field;
 
+    fn row_number(row: usize) -> i64 {
+        i64::try_from(row).unwrap()
+    }
+
     #[test]
     fn columns_of_all_kinds_read_back_in_order_over_groups() {
         let columns = [
@@ -239,7 +243,7 @@ mod tests {
         for first in (0..n_rows).step_by(step) {
             let rows = first..(first + step).min(n_rows);
             let batch = vec![
-                ColumnValues::Int64(rows.clone().map(|row| row as i64).collect()),
+                ColumnValues::Int64(rows.clone().map(row_number).collect()),
                 ColumnValues::Int32(rows.clone().map(|row| i32::from(row % 2 == 0)).collect()),
                 ColumnValues::Float32(rows.clone().map(|row| row as f32 / 7.).collect()),
                 ColumnValues::Float32(
@@ -277,7 +281,7 @@ mod tests {
                 Field::Float(-(row as f32))
             };
             let expected = [
-                Field::Long(row as i64),
+                Field::Long(row_number(row)),
                 Field::Int(i32::from(row % 2 == 0)),
                 Field::Float(row as f32 / 7.),
                 energy,

@@ -85,6 +85,25 @@ impl ColumnValues {
         self.len() == 0
     }
 
+    /// Adds the values of some rows of another column of the same kind; of another kind, none.
+    pub fn append_rows(&mut self, other: &Self, rows: &[usize]) {
+        match (self, other) {
+            (Self::Int64(values), Self::Int64(others)) => {
+                values.extend(rows.iter().map(|&row| others[row]));
+            }
+            (Self::Int32(values), Self::Int32(others)) => {
+                values.extend(rows.iter().map(|&row| others[row]));
+            }
+            (Self::Float32(values), Self::Float32(others)) => {
+                values.extend(rows.iter().map(|&row| others[row]));
+            }
+            (Self::Text(values), Self::Text(others)) => {
+                values.extend(rows.iter().map(|&row| others[row].clone()));
+            }
+            _ => {}
+        }
+    }
+
     fn append_csv(&self, row: usize, text: &mut Vec<u8>) {
         match self {
             Self::Int64(values) => append_integer(text, values[row]),

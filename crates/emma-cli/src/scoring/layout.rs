@@ -1,0 +1,101 @@
+//! What is written of a row.
+
+use emma_data::{ColumnDescription, ColumnKind, ColumnValues};
+use emma_models::{RowScores, TrainedModel};
+
+use super::sentence::Sentences;
+
+/// The columns of a prediction, in order: the one place that knows them.
+pub(crate) struct Layout {
+    /// Names of the modes whose energies are explained; none if they are not.
+    explained: Vec<String>,
+    has_energies: bool,
+    threshold: f64,
+    sentences: Option<Sentences>,
+}
+
+impl Layout {
+    /// Place of the column that rows are ranked by.
+    pub(crate) const PROBABILITY: usize = 1;
+
+    /// That of a model, with the energies of every mode and a sentence if they are wanted.
+    pub(crate) fn new(model: &TrainedModel, explain: bool, sentences: Option<Sentences>) -> Self {
+        let modes = model.metadata().modes.iter().filter(|_| explain);
+        Self {
+            explained: modes.map(|mode| mode.name.clone()).collect(),
+            has_energies: model.has_emma(),
+            threshold: model.metadata().threshold,
+            sentences,
+        }
+    }
+
+    /// The columns.
+    pub(crate) fn columns(&self) -> Vec<ColumnDescription> {
+        let required = |name: &str, kind| ColumnDescription::required(name, kind);
+        let mut columns = vec![
+            required("row", ColumnKind::Int64),
+            required("probability", ColumnKind::Float32),
+            required("label", ColumnKind::Int32),
+        ];
+        if self.has_energies {
+            columns.push(required("total_energy", ColumnKind::Float32));
+        }
+        for mode in &self.explained {
+            for part in ["potential", "energy", "importance"] {
+                let name = format!("{part}_{mode}");
+                columns.push(ColumnDescription::optional_float(name));
+            }
+            columns.push(required(&format!("attention_{mode}"), ColumnKind::Float32));
+        }
+        if self.sentences.is_some() {
+            columns.push(required("why", ColumnKind::Text));
+        }
+        columns
+    }
+
+    /// The values of some rows of a chunk that begins with row `first_row` of the table.
+    pub(crate) fn values(
+        &self,
+        first_row: u64,
+        scores: &RowScores,
+        kept: &[usize],
+    ) -> Vec<ColumnValues> {
+        let floats = |values: &[f32]| -> ColumnValues {
+            ColumnValues::Float32(kept.iter().map(|&row| values[row]).collect())
+        };
+        let number = |&row: &usize| (first_row + row as u64).cast_signed();
+        let label = |&row: &usize| self.label(scores.probabilities[row]);
+        let mut columns = vec![
+            ColumnValues::Int64(kept.iter().map(number).collect()),
+            floats(&scores.probabilities),
+            ColumnValues::Int32(kept.iter().map(label).collect()),
+        ];
+        let n_modes = scores.n_modes;
+        if let Some(energies) = &scores.energies {
+            columns.push(floats(&energies.total));
+            for mode in 0..self.explained.len() {
+                for values in [
+                    &energies.potential,
+                    &energies.energy,
+                    &energies.importance,
+                    &energies.attention,
+                ] {
+                    let own = kept.iter().map(|&row| values[row * n_modes + mode]);
+                    columns.push(ColumnValues::Float32(own.collect()));
+                }
+            }
+            if let Some(sentences) = &self.sentences {
+                let of_row = |&row: &usize| {
+                    let own = row * n_modes..(row + 1) * n_modes;
+                    sentences.of(&energies.potential[own.clone()], &energies.attention[own])
+                };
+                columns.push(ColumnValues::Text(kept.iter().map(of_row).collect()));
+            }
+        }
+        columns
+    }
+
+    fn label(&self, probability: f32) -> i32 {
+        i32::from(f64::from(probability) >= self.threshold)
+    }
+}
