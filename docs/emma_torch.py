@@ -1,5 +1,4 @@
-"""`load("model.torch.safetensors")` is the PyTorch module of a file that `emma export --format torch` wrote.
-It takes features as the table has them, one [rows, features] tensor a mode; docs/export.md tells more."""
+"""load("model.torch.safetensors"): the PyTorch module of a file by `emma export --format torch`; see docs/export.md"""
 import json
 import torch
 from safetensors import safe_open
@@ -23,8 +22,7 @@ class EmmaModel(nn.Module):
                                         coupling_weight=(n, n), coupling_exponent=(n, n))
         elif self.settings["network"]["kind"] == "alternative_attention_mlp":
             self.alternative = nn.Linear(widths[0], n)
-        layers = [(nn.Linear(*pair), nn.ReLU()) for pair in zip(widths, widths[1:])]
-        self.network = nn.Sequential(*sum(layers, ())[:-1])
+        self.network = nn.Sequential(*sum(([nn.Linear(*w), nn.ReLU()] for w in zip(widths, widths[1:])), [])[:-1])
 
     def forward(self, modes):
         z, out, weights = [(x.double() - s.mean) / s.std for x, s in zip(modes, self.standardize)], {}, None
@@ -33,15 +31,17 @@ class EmmaModel(nn.Module):
         elif hasattr(self, "alternative"):
             weights = self.alternative(torch.cat(z, 1)).softmax(1)
         weighted = z if weights is None else [part * weights[:, [i]] for i, part in enumerate(z)]
-        out["probability"] = self.network(torch.cat(weighted, 1)).squeeze(1).sigmoid()
-        out["label"] = (out["probability"].float().double() >= self.settings["threshold"]).long()
-        return out
+        outputs, task = self.network(torch.cat(weighted, 1)), self.settings.get("task", {"kind": "binary"})
+        if task["kind"] == "regression":
+            return out | {"prediction": outputs.squeeze(1) * task["std"] + task["mean"]}
+        p = outputs.softmax(1) if task["kind"] == "multiclass" else outputs.squeeze(1).sigmoid()
+        label = p.argmax(1) if p.dim() == 2 else (p.float().double() >= self.settings["threshold"]).long()
+        return out | {"probability": p, "label": label}
 
     def explain(self, z):
-        a, psi = self.attention, []
-        for e, x in zip(self.energy, z):
-            hidden = x @ e.weight.T + e.encoder_bias
-            psi.append(((x - e.decoder_bias) ** 2).sum(1) / 2 - torch.logaddexp(hidden, 0 * hidden).sum(1))
+        a, softplus = self.attention, lambda x: torch.logaddexp(x, 0 * x)
+        psi = [((x - e.decoder_bias) ** 2).sum(1) / 2 - softplus(x @ e.weight.T + e.encoder_bias).sum(1)
+               for e, x in zip(self.energy, z)]
         potential = torch.stack(psi, 1)
         own = a.self_weight * ((potential - a.minimum_potential).clamp(min=0) + torch.e) + a.self_bias
         log_i, log_j = own.log()[:, :, None], own.log()[:, None, :]

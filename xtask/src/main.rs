@@ -8,6 +8,7 @@ mod ci;
 mod experiment;
 mod instructions;
 mod python;
+mod scoring;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,10 @@ usage: cargo xtask <command> [options]
                          options are emma's own: cargo xtask merge --help
   ci                     all checks, cheapest first: format, clippy, docs, tests; with ONNX
                          Runtime for exported models where Python can be had
-  soak                   the long tests: runs of experiment3 killed a hundred times
+  soak                   the long tests: runs of experiment3 killed a hundred times, and
+                         scoring of ten million rows
+  scoring [options]      rows a second and memory of emma score, text and Parquet, on one
+                         thread and on all; --rows N [10000000], --model FILE
   bench [options]        ours beside PyTorch and JAX, in one run: tables of ratios, and
                          docs/benchmarks.md; options: cargo xtask bench --help
   criterion [options]    the benchmarks of all crates; options are cargo bench's
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Some("merge") => experiment::run(&["experiment3", "merge"], &rest),
         Some("ci") => no_options("ci", &rest).and_then(|()| succeed(ci::run())),
         Some("soak") => no_options("soak", &rest).and_then(|()| succeed(soak())),
+        Some("scoring") => succeed(scoring::run(&rest)),
         Some("bench") => succeed(bench::run(&rest)),
         Some("criterion") => succeed(run(cargo().args(["bench", "--workspace"]).args(&rest))),
         Some("instructions") => succeed(instructions::run(&rest)),
@@ -85,7 +90,8 @@ fn soak() -> anyhow::Result<()> {
     run(cargo()
         .args(["test", "--locked", "--package", "emma-cli"])
         .args(["--test", "experiment3_shards", "a_killed_run"])
-        .env("EMMA_TEST_KILLS", "100"))
+        .env("EMMA_TEST_KILLS", "100"))?;
+    scoring::run(&[])
 }
 
 /// The cargo that runs this program.

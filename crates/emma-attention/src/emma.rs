@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::gate::{Gate, Stages};
 use crate::importance::{Coldness, LogImportance};
 use crate::modal_energy::ModalEnergies;
+use crate::mode_mask::ModeMask;
 use crate::potential::PotentialEnergies;
 use crate::self_energy::SelfEnergies;
 
@@ -196,50 +197,127 @@ impl Emma {
         self.run(modes, potentials, Operations::Candle)
     }
 
+    /// Weighs modes by attention where some are missing, as if the missing ones had never been.
+    ///
+    /// With P the modes that are there in a row:
+    ///
+    /// `E_i = e_i + Σ_{j∈P, j≠i} e_ij`,
+    /// `α_i = exp(−ρ E_i) / Σ_{k∈P} exp(−ρ E_k)`,
+    /// `β_i = max(0, tanh(g_a α_i − b_a))` for i in P;
+    ///
+    /// for all other modes the energies are 0, the importance is 0 (its logarithm −∞), the attention is exactly 0 and the
+    /// weighted mode is exactly 0. The total energy is that of the modes in P. What a missing mode and its potential hold
+    /// does not matter, NaN included. If all modes are there, the bits are those of
+    /// [`forward_by_candle`](Self::forward_by_candle).
+    ///
+    /// # Shapes
+    /// As [`forward`](Self::forward); `mask`: `[rows, modes]`. Holds `[rows, modes, modes]` numbers on the way.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward); [`Error::ModeCountMismatch`] and [`Error::RowCountMismatch`] also if the mask does not
+    /// fit the potentials.
+    ///
+    /// # Source
+    /// Ours: eqs. 5.3 to 5.7 of the thesis over the modes that are there. The thesis has no missing modes.
+    pub fn forward_masked(
+        &self,
+        modes: &[Tensor],
+        potentials: &PotentialEnergies,
+        mask: &ModeMask,
+    ) -> Result<EmmaOutput> {
+        self.check_modes(potentials.n_modes(), "the potential energies")?;
+        self.check_modes(mask.n_modes(), "the mask")?;
+        self.check_modes(modes.len(), "the modes to weigh")?;
+        let energies = potentials.as_tensor();
+        if mask.n_rows() != potentials.n_rows() {
+            return Err(Error::RowCountMismatch {
+                expected: mask.n_rows(),
+                mode_index: 0,
+                found: energies.dims().to_vec(),
+            });
+        }
+        if mask.n_rows() == 0 {
+            // candle refuses choices among no numbers.
+            return self.forward_by_candle(modes, potentials);
+        }
+        let present = mask.tensor(energies.device())?;
+        let exponent = self.coupling_exponent()?;
+        let stages = self.gate(&exponent).forward_masked(potentials, &present)?;
+        let modes = modes
+            .iter()
+            .enumerate()
+            .map(|(mode_index, mode)| {
+                if mode.dims().first() != Some(&mask.n_rows()) {
+                    return Err(Error::RowCountMismatch {
+                        expected: mask.n_rows(),
+                        mode_index,
+                        found: mode.dims().to_vec(),
+                    });
+                }
+                let mut shape = vec![1; mode.rank()];
+                shape[0] = mask.n_rows();
+                let present = present.narrow(1, mode_index, 1)?.reshape(shape)?;
+                let present = present.broadcast_as(mode.dims())?.contiguous()?;
+                Ok(present.where_cond(mode, &mode.zeros_like()?)?)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let weighted_modes = stages.attention.weigh_by_candle(&modes)?;
+        Self::output(stages, weighted_modes)
+    }
+
+    fn check_modes(&self, found: usize, what: &'static str) -> Result<()> {
+        if found == self.config.n_modes {
+            return Ok(());
+        }
+        Err(Error::ModeCountMismatch {
+            expected: self.config.n_modes,
+            found,
+            what,
+        })
+    }
+
+    fn gate<'a>(&'a self, coupling_exponent: &'a Tensor) -> Gate<'a> {
+        Gate {
+            minimum_potential: &self.minimum_potential,
+            self_weight: &self.self_weight,
+            self_bias: &self.self_bias,
+            coupling_weight: &self.coupling_weight,
+            coupling_exponent,
+            gain: &self.gain,
+            attention_bias: &self.attention_bias,
+            coldness: self.config.coldness,
+        }
+    }
+
+    fn output(stages: Stages, weighted_modes: Vec<Tensor>) -> Result<EmmaOutput> {
+        Ok(EmmaOutput {
+            weighted_modes,
+            total_energy: stages.modal_energies.total()?,
+            self_energies: stages.self_energies,
+            modal_energies: stages.modal_energies,
+            log_importance: stages.log_importance,
+            attention: stages.attention,
+        })
+    }
+
     fn run(
         &self,
         modes: &[Tensor],
         potentials: &PotentialEnergies,
         operations: Operations,
     ) -> Result<EmmaOutput> {
-        if potentials.n_modes() != self.config.n_modes {
-            return Err(Error::ModeCountMismatch {
-                expected: self.config.n_modes,
-                found: potentials.n_modes(),
-                what: "the potential energies",
-            });
-        }
-        let gate = Gate {
-            minimum_potential: &self.minimum_potential,
-            self_weight: &self.self_weight,
-            self_bias: &self.self_bias,
-            coupling_weight: &self.coupling_weight,
-            coupling_exponent: &self.coupling_exponent()?,
-            gain: &self.gain,
-            attention_bias: &self.attention_bias,
-            coldness: self.config.coldness,
-        };
-        let Stages {
-            self_energies,
-            modal_energies,
-            log_importance,
-            attention,
-        } = match operations {
+        self.check_modes(potentials.n_modes(), "the potential energies")?;
+        let exponent = self.coupling_exponent()?;
+        let gate = self.gate(&exponent);
+        let stages = match operations {
             Operations::Fused => gate.forward(potentials)?,
             Operations::Candle => gate.forward_by_candle(potentials)?,
         };
         let weighted_modes = match operations {
-            Operations::Fused => attention.weigh(modes)?,
-            Operations::Candle => attention.weigh_by_candle(modes)?,
+            Operations::Fused => stages.attention.weigh(modes)?,
+            Operations::Candle => stages.attention.weigh_by_candle(modes)?,
         };
-        Ok(EmmaOutput {
-            weighted_modes,
-            total_energy: modal_energies.total()?,
-            self_energies,
-            modal_energies,
-            log_importance,
-            attention,
-        })
+        Self::output(stages, weighted_modes)
     }
 
     /// Puts all parameters back into their ranges; call it after every optimizer step.

@@ -38,6 +38,20 @@ pub enum Error {
         /// Its shape.
         found: Vec<usize>,
     },
+    /// A mask is not of whole rows.
+    #[error("expected a mask of {n_modes} modes a row, got {found} values")]
+    MaskLength {
+        /// Number of modes.
+        n_modes: usize,
+        /// Number of values that came.
+        found: usize,
+    },
+    /// A row has nothing to attend to.
+    #[error("expected at least one mode in row {row}, got none")]
+    NoModePresent {
+        /// Zero-based row.
+        row: usize,
+    },
     /// A setting lies outside its range.
     #[error("{name} must be {expected}, got {found}")]
     InvalidSetting {

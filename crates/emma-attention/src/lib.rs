@@ -31,6 +31,7 @@
 //! - Any number of modes from two up, of any rank and size; nothing here knows networks or labels.
 //! - A row's attention depends on that row alone.
 //! - A potential that is not a number stays one: an unknown mode never passes for a clean one.
+//! - A mode that is not there ([`Emma::forward_masked`]) has no part in anything.
 //! - Masked means exactly 0, and energies beyond all bounds mean masked, not NaN.
 //!
 //! Source: A. Werenne, "Energy-based Multi-Modal Attention" (University of Liège, 2019), chapter 5.
@@ -48,6 +49,7 @@ pub mod error;
 mod gate;
 pub mod importance;
 pub mod modal_energy;
+pub mod mode_mask;
 pub mod potential;
 mod rectify;
 pub mod regularizers;
@@ -64,6 +66,7 @@ pub use energy_threshold::{energy_threshold, masking_gap};
 pub use error::{Error, Result};
 pub use importance::{Coldness, LogImportance, log_importance, log_partition};
 pub use modal_energy::{ModalEnergies, modal_energies};
+pub use mode_mask::ModeMask;
 pub use potential::{CorrectedPotentials, PotentialEnergies, corrected_potentials};
 pub use regularizers::{CapacityPenalty, Regularizers, energy_regularizer};
 pub use self_energy::{SelfEnergies, self_energies};

@@ -295,12 +295,28 @@ pub(crate) struct ScoreArgs {
     /// Table to score (CSV, with or without a header, also gzip or zstd, or Parquet), or - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
-    /// File to write [default: standard output]
+    /// File to write: CSV, packed if its name ends in .gz or .zst, or Parquet if it ends in .parquet [default:
+    /// standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Add potential, energy, importance and attention of every mode
     #[arg(long)]
     pub(crate) explain: bool,
+    /// Add a sentence: which mode is suspect, which carries the attention
+    #[arg(long)]
+    pub(crate) why: bool,
+    /// With --why, call a mode suspect if a share of clean rows below P is as far out [default: 0.01]
+    #[arg(long, value_name = "P", requires = "why", value_parser = parse_share, allow_negative_numbers = true)]
+    pub(crate) suspect: Option<f64>,
+    /// Write the N rows of the highest probability alone, best first, with their rank
+    #[arg(long, value_name = "N", value_parser = parse_rows, allow_negative_numbers = true)]
+    pub(crate) top: Option<usize>,
+    /// Put rows that cannot be scored into a CSV file, with the reason, and go on [default: stop at the first]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+    /// What a missing value is: an error, or missing, so that its mode is left out of the row [default: error]
+    #[arg(long, value_name = "error|missing", value_parser = missing_values())]
+    pub(crate) nan: Option<MissingValues>,
 }
 
 #[derive(Debug, Args)]
@@ -639,6 +655,14 @@ fn metrics() -> impl TypedValueParser<Value = Metric> {
 /// What becomes of missing values, on the command line.
 fn missing_values() -> impl TypedValueParser<Value = MissingValues> {
     PossibleValuesParser::new(["error", "missing"]).try_map(|text| text.parse::<MissingValues>())
+}
+
+/// A share above 0 and at most 1.
+fn parse_share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if share > 0. && share <= 1. => Ok(share),
+        _ => Err("expected a number above 0 and at most 1".to_owned()),
+    }
 }
 
 /// Names of manifolds on the command line.

@@ -6,9 +6,9 @@ use emma_attention::PotentialEnergies;
 use emma_data::generator;
 use emma_energy::{
     AutoencoderConfig, AutoencoderTraining, DenoisingAutoencoder, EnergyEstimator, PotentialEnergy,
-    SeededVarMap, lowest_energy, train_autoencoder,
+    SeededVarMap, lowest_energy, train_autoencoder, transfer,
 };
-use emma_models::Batch;
+use emma_models::{Batch, Calibration};
 
 use crate::failure::CommandResult;
 use crate::networks::Tensors;
@@ -54,6 +54,15 @@ impl Energies {
     /// Takes other lowest potentials, `[modes]`, of other estimators.
     pub(crate) fn set_minimum_potential(&mut self, lowest: &Tensor) -> CommandResult<()> {
         self.minimum_potential = lowest.to_device(&Device::Cpu)?;
+        Ok(())
+    }
+
+    /// Adds the distribution of their potential energies on clean, standardized rows that they were not trained on.
+    pub(crate) fn calibrate(&mut self, modes: &[&str], clean: &Batch) -> CommandResult<()> {
+        let potentials = PotentialEnergies::estimate(&self.estimators(), clean.modes())?;
+        let potentials = transfer(potentials.as_tensor(), DType::F32, &Device::Cpu)?;
+        let calibration = Calibration::new(modes, &potentials.to_vec2()?)?;
+        self.tensors.extend(calibration.tensors()?);
         Ok(())
     }
 

@@ -22,6 +22,7 @@ mod networks;
 mod part;
 mod pipeline;
 mod progress;
+mod scoring;
 mod simulated;
 mod tables;
 mod task_metrics;

@@ -24,7 +24,7 @@ pub(crate) fn config(args: &LayoutArgs) -> CommandResult<TableConfig> {
 /// The whole table in a file, or in standard input if that is `-`.
 pub(crate) fn read(path: &Path, config: &TableConfig) -> CommandResult<Table> {
     Ok(if path.as_os_str() == "-" {
-        Table::read(io::stdin().lock(), "-", config)?
+        Table::read(io::stdin(), "-", config)?
     } else {
         Table::open(path, config)?
     })

@@ -54,6 +54,13 @@ fn alternative(mut model: Model) -> Vec<u8> {
     parts.file()
 }
 
+/// That predicts something else than one of two classes.
+fn with_task(model: Model, task: &serde_json::Value) -> Vec<u8> {
+    let mut parts = Parts::of(&model.file());
+    parts.metadata["task"] = task.clone();
+    parts.file()
+}
+
 /// With self-energies below zero, which no row can have.
 fn negative(mut model: Model) -> Model {
     let weight = model.tensors.get_mut("attention.self_weight").unwrap();
@@ -136,6 +143,20 @@ fn cases(place: &Place) -> Vec<&'static str> {
         (
             "deep",
             with_layers(random(&[3, 2], true, 5), &[7, 5, 3, 1]).file(),
+        ),
+        (
+            "several_classes",
+            with_task(
+                with_layers(random(&[3, 2], true, 7), &[6, 4]),
+                &serde_json::json!({"kind": "multiclass", "classes": ["b", "a", "d", "c"]}),
+            ),
+        ),
+        (
+            "number",
+            with_task(
+                random(&[3, 2], true, 8),
+                &serde_json::json!({"kind": "regression", "mean": 200.0, "std": 50.0}),
+            ),
         ),
         ("linear", with_layers(random(&[3, 2], true, 6), &[1]).file()),
         ("without_emma", random(&[3, 2], false, 7).file()),

@@ -68,8 +68,8 @@ pub(crate) fn peek<R: Read>(mut source: R) -> io::Result<(Container, Peeked<R>)>
 /// Parts that were packed one by one and concatenated are read as one.
 pub(crate) fn unpack<'a>(
     container: Container,
-    source: impl Read + 'a,
-) -> io::Result<Box<dyn Read + 'a>> {
+    source: impl Read + Send + 'a,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
     let source = Tagged(source);
     Ok(match container {
         Container::Text | Container::Parquet => Box::new(source),
@@ -90,9 +90,9 @@ pub(crate) fn unpack<'a>(
 
 /// The text that a source gives, unpacked if it is packed; `file` is its name in errors.
 pub(crate) fn open_text<'a>(
-    source: impl Read + 'a,
+    source: impl Read + Send + 'a,
     file: &str,
-) -> Result<Box<dyn Read + 'a>, Error> {
+) -> Result<Box<dyn Read + Send + 'a>, Error> {
     let opened = peek(source).and_then(|(container, source)| {
         let text = unpack(container, source)?;
         if container == Container::Text || container == Container::Parquet {
@@ -100,7 +100,7 @@ pub(crate) fn open_text<'a>(
         }
         // What was packed is not unpacked again, but said to be.
         let (inner, text) = peek(text)?;
-        let text: Box<dyn Read + 'a> = Box::new(text);
+        let text: Box<dyn Read + Send + 'a> = Box::new(text);
         Ok((container, inner, text))
     });
     let (outer, inner, text) = match opened {

@@ -13,6 +13,9 @@ use crate::place::Place;
 use crate::record_reader::{MAX_ROW_BYTES, MAX_ROW_FIELDS, RecordError, RecordReader};
 use crate::samples::first_repeated;
 
+/// Text of a chunk's rows from which it ends early, if the text is kept.
+const MAX_CHUNK_TEXT: usize = 4 << 20;
+
 /// Whether a reader looks for a label, and under which name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LabelColumn {
@@ -79,6 +82,10 @@ pub(crate) struct Column {
 /// }
 /// # Ok::<(), emma_data::Error>(())
 /// ```
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says another thing of the file or the reading"
+)]
 pub struct FeatureReader<R> {
     records: RecordReader<R>,
     file: String,
@@ -94,6 +101,7 @@ pub struct FeatureReader<R> {
     missing: MissingValues,
     /// Missing values so far, by feature.
     n_missing: Vec<u64>,
+    keeps_faulty_rows: bool,
 }
 
 impl<R: Read> FeatureReader<R> {
@@ -182,7 +190,18 @@ impl<R: Read> FeatureReader<R> {
             holds_row: evidence.is_none(),
             finished: false,
             n_rows_read: 0,
+            keeps_faulty_rows: false,
         })
+    }
+
+    /// From now on rows that break a rule are not errors: they stand in the chunk with NaN as their values and 0 as
+    /// their label, [`Chunk::faults`] says what is wrong with them, and [`Chunk::record`] has the text of all rows. What
+    /// makes it impossible to tell where the next row begins stays an error: a failed read, an open quote, an endless row.
+    ///
+    /// Chunks end early when their text is longer than 4 MiB.
+    pub fn keep_faulty_rows(&mut self) {
+        self.keeps_faulty_rows = true;
+        self.records.keep_raw();
     }
 
     /// The name that errors call the file by.
@@ -230,7 +249,7 @@ impl<R: Read> FeatureReader<R> {
                 file: self.file.clone(),
             });
         }
-        while chunk.n_rows() < max_rows && !self.finished {
+        while chunk.n_rows() < max_rows && chunk.records.len() < MAX_CHUNK_TEXT && !self.finished {
             match self.next_row(chunk) {
                 Ok(true) => self.n_rows_read += 1,
                 Ok(false) => self.finished = true,
@@ -270,10 +289,23 @@ impl<R: Read> FeatureReader<R> {
             return Ok(false);
         }
         let n_values = chunk.values.len();
-        let parsed = self.parse_row(&mut chunk.values);
+        let mut parsed = self.parse_row(&mut chunk.values);
+        if self.keeps_faulty_rows {
+            chunk.records.extend_from_slice(self.records.raw());
+            chunk.record_ends.push(chunk.records.len());
+            if let Err(error) = &parsed {
+                chunk.values.truncate(n_values);
+                chunk.push_fault(reason(error, &self.file));
+                parsed = Ok(self.label.as_ref().map(|_| 0));
+            }
+        }
         match parsed {
             Ok(label) => {
-                if self.missing == MissingValues::AsNan {
+                let is_faulty = chunk
+                    .faults
+                    .last()
+                    .is_some_and(|fault| fault.row == chunk.n_rows);
+                if self.missing == MissingValues::AsNan && !is_faulty {
                     count_missing(&mut self.n_missing, &chunk.values[n_values..]);
                 }
                 chunk.n_rows += 1;
@@ -375,6 +407,19 @@ pub struct Chunk {
     labels: Option<Vec<u8>>,
     n_rows: usize,
     lines: Vec<u64>,
+    faults: Vec<RowFault>,
+    /// The text of all rows, and where each ends; empty unless faulty rows are kept.
+    records: Vec<u8>,
+    record_ends: Vec<usize>,
+}
+
+/// A row that breaks a rule of the table, and was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowFault {
+    /// Row of the chunk, from 0.
+    pub row: usize,
+    /// What was expected and what was found, without file and line.
+    pub reason: String,
 }
 
 impl Chunk {
@@ -413,6 +458,31 @@ impl Chunk {
         &self.lines
     }
 
+    /// The rows that break a rule, in order; none unless the reader keeps such rows.
+    pub fn faults(&self) -> &[RowFault] {
+        &self.faults
+    }
+
+    /// The text of a row, from 0, as it stands in the file, without its line end; none if the file is no text, or the
+    /// reader does not keep faulty rows.
+    pub fn record(&self, row: usize) -> Option<&[u8]> {
+        let end = *self.record_ends.get(row)?;
+        let start = if row == 0 {
+            0
+        } else {
+            self.record_ends[row - 1]
+        };
+        Some(&self.records[start..end])
+    }
+
+    /// Appends the values of a faulty row, which is the next.
+    pub(crate) fn push_fault(&mut self, reason: String) {
+        let row = self.n_rows;
+        self.faults.push(RowFault { row, reason });
+        let n_values = self.values.len() + self.n_columns;
+        self.values.resize(n_values, f32::NAN);
+    }
+
     /// Where a row of the chunk, from 0, stands in the file.
     pub fn place(&self, row: usize) -> Place {
         match self.lines.get(row) {
@@ -421,14 +491,45 @@ impl Chunk {
         }
     }
 
-    /// Appends a row without a line.
+    /// Appends rows without lines, with NaN as their values; returns the place for those.
     #[cfg(feature = "parquet")]
-    pub(crate) fn push_row(&mut self, values: &[f32], label: Option<u8>) {
-        self.values.extend_from_slice(values);
-        if let (Some(label), Some(labels)) = (label, &mut self.labels) {
+    pub(crate) fn push_rows(&mut self, n_rows: usize) -> &mut [f32] {
+        let n_values = self.values.len();
+        self.values
+            .resize(n_values + n_rows * self.n_columns, f32::NAN);
+        self.n_rows += n_rows;
+        &mut self.values[n_values..]
+    }
+
+    /// Forgets all rows after the first so many; those have no lines.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn truncate(&mut self, n_rows: usize) {
+        self.n_rows = n_rows;
+        self.values.truncate(n_rows * self.n_columns);
+        if let Some(labels) = &mut self.labels {
+            labels.truncate(n_rows);
+        }
+    }
+
+    /// Makes a row's values NaN, and says why.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn set_fault(&mut self, row: usize, reason: String) {
+        self.faults.push(RowFault { row, reason });
+        self.values[row * self.n_columns..][..self.n_columns].fill(f32::NAN);
+    }
+
+    /// Appends a label, if the chunk has labels.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn push_label(&mut self, label: u8) {
+        if let Some(labels) = &mut self.labels {
             labels.push(label);
         }
-        self.n_rows += 1;
+    }
+
+    /// The values of rows from one on.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn values_from(&self, row: usize) -> &[f32] {
+        &self.values[row * self.n_columns..]
     }
 
     /// A copy of some neighboring columns, such as those of one mode.
@@ -495,6 +596,9 @@ impl Chunk {
         self.n_rows = 0;
         self.values.clear();
         self.lines.clear();
+        self.faults.clear();
+        self.records.clear();
+        self.record_ends.clear();
         match &mut self.labels {
             Some(labels) if has_labels => labels.clear(),
             labels => *labels = has_labels.then(Vec::new),
@@ -670,6 +774,18 @@ pub(crate) fn is_value(text: &[u8], missing: MissingValues) -> bool {
 pub(crate) fn count_missing(counts: &mut [u64], row: &[f32]) {
     for (count, value) in counts.iter_mut().zip(row) {
         *count += u64::from(value.is_nan());
+    }
+}
+
+/// What an error says, without the file and the place in it.
+pub(crate) fn reason(error: &Error, file: &str) -> String {
+    let message = error.to_string();
+    let place = message
+        .strip_prefix(file)
+        .and_then(|rest| rest.strip_prefix(": "));
+    match place.and_then(|rest| rest.split_once(": ")) {
+        Some((_, reason)) => reason.to_owned(),
+        None => message,
     }
 }
 

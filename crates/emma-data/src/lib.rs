@@ -48,6 +48,10 @@ mod hexadecimal;
 pub mod htru2;
 mod manifolds;
 mod missing_values;
+mod number_text;
+mod packing;
+#[cfg(feature = "parquet")]
+mod parquet_columns;
 #[cfg(feature = "parquet")]
 mod parquet_reader;
 #[cfg(feature = "parquet")]
@@ -65,6 +69,7 @@ mod table_preview;
 mod table_reader;
 mod table_writer;
 mod text_table;
+mod typed_columns;
 
 #[cfg(feature = "download")]
 pub use archive::Archive;
@@ -77,10 +82,13 @@ pub use corruption::{
 pub use coupling::{CoupledRow, Coupling, CouplingConfig, CouplingStructure};
 pub use empirical::Empirical;
 pub use error::{Error, Result};
-pub use feature_reader::{Chunk, FeatureReader, LabelColumn};
+pub use feature_reader::{Chunk, FeatureReader, LabelColumn, RowFault};
 pub use htru2::{CandidateTable, read_candidates, read_htru2};
 pub use manifolds::Manifold;
 pub use missing_values::MissingValues;
+pub use packing::{PackedWriter, Packing};
+#[cfg(feature = "parquet")]
+pub use parquet_columns::ParquetColumnWriter;
 pub use place::Place;
 pub use random::{Generator, generator};
 pub use samples::{ModeColumns, ModeSamples, Samples};
@@ -91,6 +99,10 @@ pub use table_config::TableConfig;
 pub use table_preview::{ColumnPreview, TablePreview};
 pub use table_reader::TableReader;
 pub use table_writer::{TableFormat, TableWriter};
+pub use typed_columns::{
+    ColumnDescription, ColumnKind, ColumnValues, append_csv_field, append_csv_header,
+    append_csv_rows,
+};
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,7 @@ use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReade
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
 use crate::error::{Error, MOST_LISTED, Result};
-use crate::feature_reader::{Chunk, LabelColumn, check_request, count_missing};
+use crate::feature_reader::{Chunk, LabelColumn, check_request, count_missing, reason};
 use crate::missing_values::MissingValues;
 use crate::place::Place;
 
@@ -292,6 +292,36 @@ impl OpenColumn {
         }
     }
 
+    /// Copies the batch's numbers to their places, row by row, and names those that are none: infinite ones, and, if
+    /// missing values are refused, nulls and NaN.
+    fn copy_to<'a>(
+        &mut self,
+        places: impl Iterator<Item = &'a mut f32>,
+        missing: MissingValues,
+        mut fault: impl FnMut(usize, Option<Number>),
+    ) {
+        let refuses = |value: f32| {
+            !(value.is_finite() || (value.is_nan() && missing == MissingValues::AsNan))
+        };
+        // Most files: nothing to convert, nothing missing.
+        if let (Values::Float32(batch), false) = (&self.values, self.may_be_null) {
+            for (row, (place, &value)) in places.zip(&batch.values).enumerate() {
+                *place = value;
+                if refuses(value) {
+                    fault(row, Some(Number::Single(value)));
+                }
+            }
+            return;
+        }
+        for (row, place) in places.enumerate() {
+            let number = self.next();
+            *place = number.map_or(f32::NAN, Number::single);
+            if refuses(*place) {
+                fault(row, number);
+            }
+        }
+    }
+
     /// The next row's number; none for a null.
     fn next(&mut self) -> Option<Number> {
         let row = self.next_row;
@@ -348,6 +378,7 @@ pub(crate) struct ParquetReader {
     n_rows_read: u64,
     n_missing: Vec<u64>,
     finished: bool,
+    keeps_faulty_rows: bool,
 }
 
 impl ParquetReader {
@@ -397,7 +428,12 @@ impl ParquetReader {
             n_rows_left: 0,
             n_rows_read: 0,
             finished: false,
+            keeps_faulty_rows: false,
         })
+    }
+
+    pub(crate) fn keep_faulty_rows(&mut self) {
+        self.keeps_faulty_rows = true;
     }
 
     pub(crate) fn file(&self) -> &str {
@@ -449,16 +485,62 @@ impl ParquetReader {
             Ok(())
         })?;
         self.n_rows_left -= n_rows;
-        let mut row = Vec::with_capacity(self.features.len());
-        for _ in 0..n_rows {
-            let label = self.take_row(&mut row)?;
-            if self.missing == MissingValues::AsNan {
-                count_missing(&mut self.n_missing, &row);
-            }
-            chunk.push_row(&row, label);
-            self.n_rows_read += 1;
+        let first = chunk.n_rows();
+        let place = chunk.push_rows(n_rows);
+        let n_columns = self.features.len();
+        let (features, label) = self.open.split_at_mut(n_columns);
+        // Faults by row, and within a row by column: all of them are few.
+        let mut faults: Vec<(usize, usize, Option<Number>)> = Vec::new();
+        for (index, values) in features.iter_mut().enumerate() {
+            let own = place.iter_mut().skip(index).step_by(n_columns);
+            values.copy_to(own, self.missing, |row, number| {
+                faults.push((row, index, number));
+            });
         }
+        if let Some(values) = label.first_mut() {
+            for row in 0..n_rows {
+                let number = values.next();
+                let label = number.and_then(Number::label);
+                if label.is_none() {
+                    faults.push((row, n_columns, number));
+                }
+                chunk.push_label(label.unwrap_or(0));
+            }
+        }
+        faults.sort_by_key(|&(row, column, _)| (row, column));
+        faults.dedup_by_key(|&mut (row, ..)| row);
+        if !self.keeps_faulty_rows
+            && let Some(&(row, column, number)) = faults.first()
+        {
+            chunk.truncate(first + row);
+            self.count_missing(chunk.values_from(first));
+            let error = self.fault(row, column, number);
+            self.n_rows_read += row as u64;
+            return Err(error);
+        }
+        // Before faulty rows become NaN.
+        if self.missing == MissingValues::AsNan {
+            let n_columns = n_columns.max(1);
+            for (row, values) in chunk.values_from(first).chunks_exact(n_columns).enumerate() {
+                if faults.binary_search_by_key(&row, |&(row, ..)| row).is_err() {
+                    count_missing(&mut self.n_missing, values);
+                }
+            }
+        }
+        for (row, column, number) in faults {
+            let error = self.fault(row, column, number);
+            chunk.set_fault(first + row, reason(&error, &self.file));
+        }
+        self.n_rows_read += n_rows as u64;
         Ok(true)
+    }
+
+    fn count_missing(&mut self, values: &[f32]) {
+        if self.missing == MissingValues::AsNan {
+            for row in values.chunks_exact(self.features.len().max(1)) {
+                count_missing(&mut self.n_missing, row);
+            }
+        }
     }
 
     fn open_group(&mut self) -> Result<()> {
@@ -490,51 +572,38 @@ impl ParquetReader {
         Ok(())
     }
 
-    /// Replaces `row` by the next row of the batch and returns its label.
-    fn take_row(&mut self, row: &mut Vec<f32>) -> Result<Option<u8>> {
-        row.clear();
-        let place = Place::Row(self.n_rows_read);
-        let (features, label) = self.open.split_at_mut(self.features.len());
-        for (column, values) in self.features.iter().zip(features) {
-            let number = values.next();
-            let value = number.map_or(f32::NAN, Number::single);
-            if value.is_finite() || (value.is_nan() && self.missing == MissingValues::AsNan) {
-                row.push(value);
-                continue;
-            }
-            let file = self.file.clone();
-            let name = column.name.clone();
-            let column_number = column.leaf + 1;
-            return Err(match number {
-                Some(number) => Error::NonFiniteNumber {
-                    file,
-                    place,
-                    column: name,
-                    column_number,
-                    found: number.text(),
-                },
-                None => Error::NotANumber {
-                    file,
-                    place,
-                    column: name,
-                    column_number,
-                    found: NULL.to_owned(),
-                },
-            });
-        }
-        let (Some(column), Some(values)) = (&self.label, label.first_mut()) else {
-            return Ok(None);
-        };
-        let number = values.next();
-        match number.and_then(Number::label) {
-            Some(label) => Ok(Some(label)),
-            None => Err(Error::LabelText {
-                file: self.file.clone(),
+    /// What is wrong with a row after those that were read: `column` is a feature's, or one more for the label.
+    fn fault(&self, row: usize, column: usize, number: Option<Number>) -> Error {
+        let file = self.file.clone();
+        let place = Place::Row(self.n_rows_read + row as u64);
+        let found = number.map_or_else(|| NULL.to_owned(), Number::text);
+        let is_label = column == self.features.len();
+        let column = self.features.iter().chain(&self.label).nth(column);
+        let (column, column_number) = column.map_or_else(Default::default, |column| {
+            (column.name.clone(), column.leaf + 1)
+        });
+        match number {
+            _ if is_label => Error::LabelText {
+                file,
                 place,
-                column: column.name.clone(),
-                column_number: column.leaf + 1,
-                found: number.map_or_else(|| NULL.to_owned(), Number::text),
-            }),
+                column,
+                column_number,
+                found,
+            },
+            Some(_) => Error::NonFiniteNumber {
+                file,
+                place,
+                column,
+                column_number,
+                found,
+            },
+            None => Error::NotANumber {
+                file,
+                place,
+                column,
+                column_number,
+                found,
+            },
         }
     }
 }

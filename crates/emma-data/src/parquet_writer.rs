@@ -14,8 +14,8 @@ use parquet::schema::types::{ColumnPath, Type, TypePtr};
 const ROWS_PER_GROUP: usize = 8192;
 
 /// Levels of an optional value that is there, and of one that is not.
-const PRESENT: i16 = 1;
-const NULL: i16 = 0;
+pub(crate) const PRESENT: i16 = 1;
+pub(crate) const NULL: i16 = 0;
 
 /// A Parquet file of 32-bit floats and a label.
 pub(crate) struct ParquetWriter<W: Write + Send> {
@@ -126,7 +126,7 @@ fn column(name: &str, physical: PhysicalType, repetition: Repetition) -> io::Res
 }
 
 /// What the disk said, if it was the disk.
-fn failed(error: ParquetError) -> io::Error {
+pub(crate) fn failed(error: ParquetError) -> io::Error {
     match error {
         ParquetError::External(source) => match source.downcast::<io::Error>() {
             Ok(error) => *error,

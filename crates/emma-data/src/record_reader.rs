@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind, Read};
 
 use csv_core::ReadRecordResult;
 
+use crate::typed_columns::append_csv_field;
+
 /// Most bytes of text in one row. Small enough that a row's buffers, while they grow, stay within the
 /// bytes already read and 1 MiB more.
 pub(crate) const MAX_ROW_BYTES: usize = 512 << 10;
@@ -41,6 +43,8 @@ pub(crate) struct RecordReader<R> {
     ends: Vec<usize>,
     n_fields: usize,
     record_line: u64,
+    /// The current record as it stands in the file, with its line end, if it is kept.
+    raw: Option<Vec<u8>>,
 }
 
 impl<R: Read> RecordReader<R> {
@@ -58,7 +62,29 @@ impl<R: Read> RecordReader<R> {
             ends: vec![0; 1 << 5],
             n_fields: 0,
             record_line: 1,
+            raw: None,
         }
+    }
+
+    /// Keeps records as they stand in the file from now on. The current one is put together from its fields.
+    pub(crate) fn keep_raw(&mut self) {
+        let mut raw = Vec::new();
+        let mut start = 0;
+        for (index, &end) in self.ends[..self.n_fields].iter().enumerate() {
+            if index > 0 {
+                raw.push(b',');
+            }
+            append_csv_field(&mut raw, &self.text[start..end]);
+            start = end;
+        }
+        self.raw = Some(raw);
+    }
+
+    /// The current record as it stands in the file, without its line end; empty if records are not kept.
+    pub(crate) fn raw(&self) -> &[u8] {
+        let raw = self.raw.as_deref().unwrap_or_default();
+        let raw = raw.strip_suffix(b"\n").unwrap_or(raw);
+        raw.strip_suffix(b"\r").unwrap_or(raw)
     }
 
     /// Skips a byte order mark. To be called once, before the first record.
@@ -79,6 +105,9 @@ impl<R: Read> RecordReader<R> {
             return Ok(false);
         }
         self.record_line = self.line;
+        if let Some(raw) = &mut self.raw {
+            raw.clear();
+        }
         let mut text_end = 0;
         self.n_fields = 0;
         loop {
@@ -96,6 +125,9 @@ impl<R: Read> RecordReader<R> {
                 &mut self.ends[self.n_fields..],
             );
             if !at_end {
+                if let Some(raw) = &mut self.raw {
+                    raw.extend_from_slice(&self.buffer[self.start..self.start + n_read]);
+                }
                 self.consume(n_read);
             }
             text_end += n_written;

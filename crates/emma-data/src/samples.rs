@@ -110,7 +110,7 @@ impl Samples {
     /// # Errors
     /// Those of [`TableReader::new`] and [`TableReader::read_all`], so at least one row is needed;
     /// and those of [`Samples::new`] about names.
-    pub fn read<R: Read>(
+    pub fn read<R: Read + Send>(
         source: R,
         file: impl Into<String>,
         modes: &[ModeColumns],

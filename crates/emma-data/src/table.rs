@@ -51,7 +51,11 @@ impl Table {
     ///
     /// # Errors
     /// Those of [`TableReader::new`] and [`TableReader::read_all`].
-    pub fn read(source: impl Read, file: impl Into<String>, config: &TableConfig) -> Result<Self> {
+    pub fn read(
+        source: impl Read + Send,
+        file: impl Into<String>,
+        config: &TableConfig,
+    ) -> Result<Self> {
         let (label, missing) = (label_of(config), config.missing());
         let reader = TableReader::new(source, file, &config.features(), label, missing)?;
         Self::read_rows(reader, config)

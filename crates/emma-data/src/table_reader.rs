@@ -59,7 +59,7 @@ pub struct TableReader<'a> {
 }
 
 enum Rows<'a> {
-    Text(Box<FeatureReader<Box<dyn Read + 'a>>>),
+    Text(Box<FeatureReader<Box<dyn Read + Send + 'a>>>),
     #[cfg(feature = "parquet")]
     Parquet(Box<ParquetReader>),
 }
@@ -143,7 +143,7 @@ impl<'a> TableReader<'a> {
     /// Those of [`FeatureReader::new`]; [`Error::DamagedStream`]; [`Error::CompressedTwice`];
     /// [`Error::ParquetStream`], since Parquet is read by [`TableReader::open`] alone.
     pub fn new(
-        source: impl Read + 'a,
+        source: impl Read + Send + 'a,
         file: impl Into<String>,
         features: &[impl AsRef<str>],
         label: LabelColumn,
@@ -163,6 +163,16 @@ impl<'a> TableReader<'a> {
             Rows::Text(reader) => reader.file(),
             #[cfg(feature = "parquet")]
             Rows::Parquet(reader) => reader.file(),
+        }
+    }
+
+    /// From now on rows that break a rule are not errors, as [`FeatureReader::keep_faulty_rows`] says; in Parquet these are
+    /// rows with a number that is not finite, a null, or a label that is none.
+    pub fn keep_faulty_rows(&mut self) {
+        match &mut self.rows {
+            Rows::Text(reader) => reader.keep_faulty_rows(),
+            #[cfg(feature = "parquet")]
+            Rows::Parquet(reader) => reader.keep_faulty_rows(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::number_text::append_float;
 #[cfg(feature = "parquet")]
 use crate::parquet_writer::ParquetWriter;
 
@@ -158,7 +159,7 @@ fn append_row(line: &mut Vec<u8>, values: &[f32], label: Option<u8>) -> io::Resu
             line.push(b',');
         }
         if !value.is_nan() {
-            write!(line, "{value}")?;
+            append_number(line, *value)?;
         } else if values.len() == 1 && label.is_none() {
             // A line with nothing on it would be no row.
             line.extend_from_slice(b"\"\"");
@@ -169,6 +170,14 @@ fn append_row(line: &mut Vec<u8>, values: &[f32], label: Option<u8>) -> io::Resu
     }
     line.push(b'\n');
     Ok(())
+}
+
+fn append_number(line: &mut Vec<u8>, value: f32) -> io::Result<()> {
+    if value.is_finite() {
+        append_float(line, value);
+        return Ok(());
+    }
+    write!(line, "{value}")
 }
 
 /// A name as a field of a header.

@@ -17,7 +17,7 @@ pub(crate) struct TextTable {
 }
 
 enum Rows {
-    Text(Box<RecordReader<Box<dyn Read>>>),
+    Text(Box<RecordReader<Box<dyn Read + Send>>>),
     #[cfg(feature = "parquet")]
     Parquet(Box<parquet_rows::ParquetRows>),
 }
@@ -75,7 +75,7 @@ impl TextTable {
     }
 
     /// The records of a text, whose first line has been read; none of Parquet.
-    pub(crate) fn records(&self) -> Option<&RecordReader<Box<dyn Read>>> {
+    pub(crate) fn records(&self) -> Option<&RecordReader<Box<dyn Read + Send>>> {
         match &self.rows {
             Rows::Text(records) => Some(records),
             #[cfg(feature = "parquet")]

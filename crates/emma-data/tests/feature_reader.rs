@@ -192,3 +192,63 @@ fn check_outcome(table: &[u8], max_rows: usize) -> Result<(), TestCaseError> {
     );
     Ok(())
 }
+
+/// Rows that are kept with their faults: as many as there are records, each with its text.
+#[test]
+fn faulty_rows_are_kept_with_their_text_and_their_reason() {
+    let table = "1,2,3\n4,\"fi,ve\",6\r\n7,8\n\n 9 ,8,\"7\"\r1,nan,1e39";
+    let mut reader = FeatureReader::new(
+        table.as_bytes(),
+        "a: b.csv",
+        &["x", "y", "z"],
+        LabelColumn::None,
+    )
+    .unwrap();
+    reader.keep_faulty_rows();
+    let mut chunk = Chunk::new();
+    let mut rows = Vec::new();
+    while reader.next_chunk(2, &mut chunk).unwrap() {
+        for row in 0..chunk.n_rows() {
+            let record = std::str::from_utf8(chunk.record(row).unwrap())
+                .unwrap()
+                .to_owned();
+            let fault = chunk.faults().iter().find(|fault| fault.row == row);
+            let values = &chunk.values()[3 * row..3 * row + 3];
+            assert_eq!(fault.is_some(), values.iter().all(|value| value.is_nan()));
+            let reason = fault.map_or("", |fault| fault.reason.as_str()).to_owned();
+            rows.push((
+                chunk.first_row() + row as u64,
+                chunk.lines()[row],
+                record,
+                reason,
+            ));
+        }
+    }
+    let row =
+        |row, line, record: &str, reason: &str| (row, line, record.to_owned(), reason.to_owned());
+    assert_eq!(
+        rows,
+        [
+            row(0, 1, "1,2,3", ""),
+            row(
+                1,
+                2,
+                "4,\"fi,ve\",6",
+                "expected a number in column \"y\" (column 2), found \"fi,ve\""
+            ),
+            row(
+                2,
+                3,
+                "7,8",
+                "expected 3 fields, as in the first line, found 2"
+            ),
+            row(3, 5, " 9 ,8,\"7\"", ""),
+            row(
+                4,
+                6,
+                "1,nan,1e39",
+                "expected a finite 32-bit number in column \"y\" (column 2), found \"nan\""
+            ),
+        ]
+    );
+}

@@ -63,7 +63,7 @@ fn text(features: &[Vec<f32>; 3], labels: &[u8]) -> String {
     table
 }
 
-fn open<'a>(table: impl Read + 'a, missing: MissingValues) -> Result<TableReader<'a>> {
+fn open<'a>(table: impl Read + Send + 'a, missing: MissingValues) -> Result<TableReader<'a>> {
     let label = LabelColumn::Required("label".to_owned());
     TableReader::new(table, "table", &FEATURES, label, missing)
 }

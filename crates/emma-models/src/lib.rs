@@ -13,7 +13,7 @@
 //! 4. [`ThresholdRule`] chooses the threshold on validation rows; [`metrics`] measures rankings,
 //!    probabilities and decisions, [`statistics`] says what a difference is worth.
 //! 5. A [`Checkpoint`] is the model as a file; a [`TrainedModel`] made of one scores rows and explains
-//!    the scores.
+//!    the scores, also of rows that lack modes; a [`Calibration`] says which potentials are ordinary.
 //!
 //! ```
 #![doc = include_str!("../examples/robust_classifier.rs")]
@@ -32,6 +32,7 @@
 
 pub mod baselines;
 pub mod batch;
+pub mod calibration;
 pub mod checkpoint;
 pub mod coupled;
 pub mod error;
@@ -51,6 +52,7 @@ pub mod training;
 
 pub use baselines::{AlternativeAttention, Concatenation, SingleMode};
 pub use batch::Batch;
+pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, ModeColumns, ModelMetadata};
 pub use coupled::Coupled;
 pub use error::{Error, Result};
@@ -63,7 +65,10 @@ pub use standardize::Standardize;
 pub use statistics::MeanInterval;
 pub use task::Task;
 pub use threshold::ThresholdRule;
-pub use trained::{Answers, Explanation, Prediction, TrainedModel, scoring_type};
+pub use trained::{
+    Answers, Explanation, MissingModes, Prediction, RowEnergies, RowFault, RowScores, TrainedModel,
+    scoring_type,
+};
 pub use training::{
     EpochLosses, Loss, StandardForm, Trainee, TrainingConfig, TrainingHistory, TrainingRows,
     TrainingSession, TrainingState, binary_cross_entropy, constant_prediction_loss, cross_entropy,

@@ -139,6 +139,7 @@ mod tests {
             energy: energy.map(Kind::new),
             network: Kind::new(kind),
             threshold: 0.25,
+            task: crate::task::Task::default(),
             training: serde_json::Map::new(),
         };
         let mut tensors = BTreeMap::new();

@@ -10,6 +10,7 @@ use crate::potential::PotentialEnergies;
 use crate::self_energy::SelfEnergies;
 
 mod fused;
+mod masked;
 mod reference;
 
 /// All that steps 2 to 4 need beside the potentials.

@@ -1,183 +1,133 @@
 //! `emma score`: one output row per input row, in order, in bounded memory.
 
-use std::fmt::Write as _;
-use std::io::{self, BufWriter, Write};
-
-use candle_core::{Device, Tensor};
-use emma_data::{Chunk, LabelColumn, MissingValues, TableReader};
-use emma_models::{Answers, Checkpoint, ModelMetadata, Prediction, TrainedModel};
-use rayon::ThreadPool;
+use emma_data::MissingValues;
+use emma_models::{Calibration, Checkpoint, MissingModes, TrainedModel};
 
 use crate::args::{GlobalArgs, ScoreArgs};
-use crate::failure::{CommandResult, Failure};
-use crate::files::{self, AtomicFile, output_failure};
+use crate::failure::CommandResult;
+use crate::files;
+use crate::scoring::input::Input;
+use crate::scoring::layout::Layout;
+use crate::scoring::output::Output;
+use crate::scoring::pipeline;
+use crate::scoring::ranking::Ranking;
+use crate::scoring::rejects::Rejects;
+use crate::scoring::scorer::{Rows, Scorer};
+use crate::scoring::sentence::{SUSPECT, Sentences};
 use crate::threads::pool;
-
-/// Rows scored at once.
-const ROWS_PER_CHUNK: usize = 4096;
 
 pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
     files::check_targets(
-        &[("--out", args.out.as_deref())],
+        &[
+            ("--out", args.out.as_deref()),
+            ("--rejects", args.rejects.as_deref()),
+        ],
         &[
             ("--model", Some(&*args.model)),
             ("--data", Some(&*args.data)),
         ],
     )?;
-    if let Some(path) = &args.out
-        && path.extension().is_some_and(|suffix| suffix == "parquet")
-    {
-        return Err(Failure::input(format!(
-            "{}: expected a CSV file; this version does not write Parquet",
-            path.display()
-        )));
-    }
     let device = global.device.open()?;
     let checkpoint = Checkpoint::load(&args.model)?;
     let model = TrainedModel::from_checkpoint(&checkpoint, &device)
         .map_err(|error| error.in_file(&args.model))?;
-    if args.explain && !model.has_emma() && !global.quiet {
-        files::tell(&format!(
-            "note: {} has no EMMA, so --explain adds nothing",
-            args.model.display()
-        ));
-    }
-    let explain = args.explain && model.has_emma();
-    let columns: Vec<&String> = model
-        .metadata()
-        .modes
-        .iter()
-        .flat_map(|mode| &mode.columns)
-        .collect();
-    let (label, missing) = (LabelColumn::None, MissingValues::Refuse);
-    let reader = if args.data.as_os_str() == "-" {
-        TableReader::new(io::stdin().lock(), "-", &columns, label, missing)?
-    } else {
-        TableReader::open(&args.data, &columns, label, missing).map_err(|error| match error {
-            emma_data::Error::Open { file, source } => Failure::input(format!(
-                "{file}: expected a table, it cannot be opened: {source}"
-            )),
-            error => error.into(),
-        })?
+    let sentences = sentences(args, global, &checkpoint, &model)?;
+    let layout = Layout::new(&model, args.explain && model.has_emma(), sentences);
+    let (missing_values, missing) = match args.nan {
+        Some(MissingValues::AsNan) => (MissingValues::AsNan, MissingModes::LeaveOut),
+        _ => (MissingValues::Refuse, MissingModes::Refuse),
     };
-    let pool = pool(global, &device)?;
-    match &args.out {
-        Some(target) => {
-            let mut file = AtomicFile::create(target)?;
-            score(&model, &pool, reader, explain, &mut file)?;
-            Ok(file.finish()?)
-        }
-        None => score(
-            &model,
-            &pool,
-            reader,
-            explain,
-            &mut BufWriter::new(io::stdout().lock()),
-        ),
-    }
-}
-
-fn score(
-    model: &TrainedModel,
-    pool: &ThreadPool,
-    mut reader: TableReader<'_>,
-    explain: bool,
-    output: &mut impl Write,
-) -> CommandResult<()> {
-    let mut text = header(model, explain);
-    let mut chunk = Chunk::new();
-    loop {
-        // Rows before one that cannot be read are still written; the error names its line.
-        let more = reader.next_chunk(ROWS_PER_CHUNK, &mut chunk);
-        if chunk.n_rows() > 0 {
-            let prediction = predict(model, pool, &chunk, reader.file())?;
-            append(&mut text, model, &prediction, chunk.first_row(), explain);
-        }
-        output.write_all(text.as_bytes()).map_err(output_failure)?;
-        text.clear();
-        if !more? {
-            break;
-        }
-    }
-    output.flush().map_err(output_failure)
-}
-
-fn predict(
-    model: &TrainedModel,
-    pool: &ThreadPool,
-    chunk: &Chunk,
-    file: &str,
-) -> CommandResult<Prediction> {
-    let mut start = 0;
-    let mut modes = Vec::with_capacity(model.metadata().modes.len());
-    for mode in &model.metadata().modes {
-        let end = start + mode.columns.len();
-        let mut values = Vec::with_capacity(chunk.n_rows() * mode.columns.len());
-        chunk.copy_columns(start..end, &mut values)?;
-        let shape = (chunk.n_rows(), mode.columns.len());
-        modes.push(Tensor::from_vec(values, shape, &Device::Cpu)?);
-        start = end;
-    }
-    let prediction = pool.install(|| model.predict(&modes));
-    prediction.map_err(|error| match error {
-        emma_models::Error::Row { row, message } => {
-            Failure::input(format!("{file}: {}: {message}", chunk.place(row)))
-        }
-        error => error.into(),
-    })
-}
-
-fn header(model: &TrainedModel, explain: bool) -> String {
-    let mut text = String::from("row,probability,label");
-    if model.has_emma() {
-        text.push_str(",total_energy");
-    }
-    if explain {
-        for mode in &model.metadata().modes {
-            let name = &mode.name;
-            let _ = write!(
-                text,
-                ",potential_{name},energy_{name},importance_{name},attention_{name}"
-            );
-        }
-    }
-    text.push('\n');
-    text
-}
-
-/// Numbers are printed with the fewest digits that read back as the same f32.
-fn append(
-    text: &mut String,
-    model: &TrainedModel,
-    prediction: &Prediction,
-    first_row: u64,
-    explain: bool,
-) {
-    let Answers::Binary(probabilities) = &prediction.answers else {
-        return;
+    let keeps_faulty_rows = args.rejects.is_some();
+    let mut input = Input::open(
+        &args.data,
+        model.metadata(),
+        missing_values,
+        keeps_faulty_rows,
+    )?;
+    let columns = layout.columns();
+    let mut ranking = args.top.map(|n_best| Ranking::new(n_best, &columns));
+    let mut output = match &ranking {
+        Some(_) => Output::create(args.out.as_deref(), &Ranking::described(&columns))?,
+        None => Output::create(args.out.as_deref(), &columns)?,
     };
-    for (row, probability) in probabilities.iter().enumerate() {
-        let label = label(*probability, model.metadata());
-        let _ = write!(text, "{},{probability},{label}", first_row + row as u64);
-        if let Some(explanation) = &prediction.explanation {
-            let _ = write!(text, ",{}", explanation.total_energy[row]);
-            if explain {
-                for mode in 0..model.metadata().modes.len() {
-                    let _ = write!(
-                        text,
-                        ",{},{},{},{}",
-                        explanation.potential[row][mode],
-                        explanation.energy[row][mode],
-                        explanation.importance[row][mode],
-                        explanation.attention[row][mode]
-                    );
-                }
+    let mut rejects = args.rejects.as_deref().map(Rejects::create).transpose()?;
+    let file = input.name().to_owned();
+    let scorer = Scorer {
+        model: &model,
+        layout: &layout,
+        missing,
+        rejects: keeps_faulty_rows,
+        text: output.is_text() && ranking.is_none(),
+        file: &file,
+    };
+    let (mut n_scored, mut n_rejected) = (0, 0);
+    let ended = pipeline::run(
+        &pool(global, &device)?,
+        |chunk| input.read(chunk),
+        |chunk| scorer.score(chunk),
+        |scored| {
+            n_scored += scored.n_kept;
+            n_rejected += scored.n_rejected;
+            if let Some(rejects) = &mut rejects {
+                rejects.write(&scored.rejected)?;
             }
-        }
-        text.push('\n');
+            match (&mut ranking, scored.rows) {
+                (Some(ranking), Rows::Columns(columns)) => {
+                    ranking.take(&columns);
+                    Ok(())
+                }
+                (_, rows) => output.write(rows),
+            }
+        },
+    );
+    if let Err(failure) = ended {
+        output.flush()?;
+        return Err(failure);
     }
+    if let Some(ranking) = ranking {
+        output.write(Rows::Columns(ranking.ranked()))?;
+    }
+    // The scores come last: where they are, all that is missing among them is there too.
+    if let Some(rejects) = rejects {
+        rejects.finish()?;
+    }
+    output.finish()?;
+    if keeps_faulty_rows && !global.quiet {
+        files::tell(&format!("scored {n_scored} rows, rejected {n_rejected}"));
+    }
+    Ok(())
 }
 
-fn label(probability: f32, metadata: &ModelMetadata) -> u8 {
-    u8::from(f64::from(probability) >= metadata.threshold)
+/// What says of each row why, if that is wanted; and what to know about it beforehand.
+fn sentences(
+    args: &ScoreArgs,
+    global: &GlobalArgs,
+    checkpoint: &Checkpoint,
+    model: &TrainedModel,
+) -> CommandResult<Option<Sentences>> {
+    let note = |message: &str| {
+        if !global.quiet {
+            files::tell(&format!("note: {} {message}", args.model.display()));
+        }
+    };
+    for (option, given) in [("--explain", args.explain), ("--why", args.why)] {
+        if given && !model.has_emma() {
+            note(&format!("has no EMMA, so {option} adds nothing"));
+        }
+    }
+    if !args.why || !model.has_emma() {
+        return Ok(None);
+    }
+    let calibration = Calibration::from_checkpoint(checkpoint);
+    let calibration = calibration.map_err(|error| error.in_file(&args.model))?;
+    let suspect = args.suspect.unwrap_or(SUSPECT);
+    match &calibration {
+        None => note("has no potentials of clean rows, so --why calls no mode suspect"),
+        Some(calibration) if calibration.smallest_p_value() >= suspect => note(&format!(
+            "has potentials of {} clean rows, too few to call a mode suspect at {suspect}",
+            calibration.n_rows()
+        )),
+        Some(_) => {}
+    }
+    Ok(Some(Sentences::new(model.metadata(), calibration, suspect)))
 }

@@ -45,6 +45,15 @@ impl LabeledTable {
                 targets.len()
             )));
         }
+        let is_binary = matches!(metadata.task, Task::Binary { .. });
+        let n_positives = targets.iter().filter(|&&target| target > 0.5).count();
+        if is_binary && (n_positives == 0 || n_positives == targets.len()) {
+            return Err(Failure::input(format!(
+                "{}: expected rows of both classes, got {n_positives} of {} positive",
+                path.display(),
+                targets.len()
+            )));
+        }
         let raw: Vec<Array2<f32>> = table
             .modes()
             .iter()

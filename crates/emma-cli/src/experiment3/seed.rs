@@ -348,7 +348,12 @@ impl<'a> SeedRun<'a> {
             },
         );
         others?;
-        let (energies, base) = (Energies::new(autoencoders?)?, base?);
+        let (mut energies, base) = (Energies::new(autoencoders?)?, base?);
+        if foundation.energies {
+            let modes = self.samples.modes().iter();
+            let names: Vec<&str> = modes.map(|mode| mode.name.as_str()).collect();
+            energies.calibrate(&names, &clean_validation)?;
+        }
 
         let corrupted = of_kind(ModelKind::learns_from_corrupted_rows);
         if corrupted.is_empty() {

@@ -105,11 +105,16 @@ impl<'a> Pipeline<'a> {
 
     /// Trains from where the state is; nothing if the user stopped it, who finds the state in its file.
     pub(crate) fn run(&self, mut state: State) -> CommandResult<Option<Outcome>> {
-        let Some(energies) = self.energies(&mut state)? else {
+        let Some(mut energies) = self.energies(&mut state)? else {
             return Ok(None);
         };
         let clean = self.rows.train.batch()?;
         let clean_validation = self.rows.validation.batch()?;
+        if self.config.model == ModelName::With {
+            let modes = self.config.modes.iter();
+            let modes: Vec<&str> = modes.map(|mode| mode.name.as_str()).collect();
+            energies.calibrate(&modes, &clean_validation)?;
+        }
         let base = Stage {
             name: ModelName::Base.name(),
             fronts: &[Front::Open],

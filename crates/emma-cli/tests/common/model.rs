@@ -103,6 +103,18 @@ impl Model {
             .unwrap()
     }
 
+    /// Adds the potentials of clean rows, ascending: of each mode as many as there are rows.
+    pub(crate) fn calibrate(&mut self, potentials: &[Vec<f32>]) {
+        let n_rows = potentials[0].len();
+        self.tensors
+            .insert("calibration.rows".into(), (vec![1], vec![n_rows as f32]));
+        for (mode, potentials) in potentials.iter().enumerate() {
+            let name = format!("calibration.m{mode}.potential");
+            self.tensors
+                .insert(name, (vec![n_rows], potentials.clone()));
+        }
+    }
+
     pub(crate) fn columns(&self, mode: usize) -> Vec<String> {
         (0..self.features[mode])
             .map(|i| format!("m{mode}_{i}"))
@@ -119,6 +131,12 @@ impl Model {
 
     /// Everything that `emma score --explain` prints after the row number, by the formula.
     pub(crate) fn expected(&self, row: &[f32]) -> Vec<f64> {
+        let all = self.expected_without(row, &[]).into_iter();
+        all.map(Option::unwrap).collect()
+    }
+
+    /// The same for a row that lacks some modes, by a model that has EMMA; none where nothing is printed.
+    pub(crate) fn expected_without(&self, row: &[f32], missing: &[usize]) -> Vec<Option<f64>> {
         let n_modes = self.features.len();
         let mut start = 0;
         let mut modes = Vec::new();
@@ -150,7 +168,7 @@ impl Model {
             let energy: Vec<f64> = (0..n_modes)
                 .map(|i| {
                     let shared: f64 = (0..n_modes)
-                        .filter(|&j| j != i)
+                        .filter(|&j| j != i && !missing.contains(&j))
                         .map(|j| {
                             let at = i * n_modes + j;
                             w[at] * own[i].powf(gamma[at]) * own[j].powf(1. - gamma[at])
@@ -159,25 +177,36 @@ impl Model {
                     own[i] + shared
                 })
                 .collect();
-            let lowest = energy.iter().copied().fold(f64::INFINITY, f64::min);
+            let there = |mode: &usize| !missing.contains(mode);
+            let present: Vec<f64> = (0..n_modes)
+                .filter(there)
+                .map(|mode| energy[mode])
+                .collect();
+            let lowest = present.iter().copied().fold(f64::INFINITY, f64::min);
             let boltzmann: Vec<f64> = energy
                 .iter()
                 .map(|energy| (-self.coldness * (energy - lowest)).exp())
                 .collect();
-            let partition: f64 = boltzmann.iter().sum();
+            let partition: f64 = (0..n_modes).filter(there).map(|mode| boltzmann[mode]).sum();
             let (gain, threshold) = (
                 self.get("attention.gain")[0],
                 self.get("attention.attention_bias")[0],
             );
             for mode in 0..n_modes {
+                if !there(&mode) {
+                    explanation.extend([None, None, None, Some(0.)]);
+                    modes[mode].fill(0.);
+                    continue;
+                }
                 let importance = boltzmann[mode] / partition;
                 let attention = (gain * importance - threshold).tanh().max(0.);
-                explanation.extend([potential[mode], energy[mode], importance, attention]);
+                explanation
+                    .extend([potential[mode], energy[mode], importance, attention].map(Some));
                 for value in &mut modes[mode] {
                     *value *= attention;
                 }
             }
-            total = Some(energy.iter().sum());
+            total = Some(present.iter().sum());
         }
         let input = modes.concat();
         let hidden: Vec<f64> = affine(
@@ -195,10 +224,10 @@ impl Model {
         )[0];
         let probability = 1. / (1. + (-logit).exp());
         let mut expected = vec![
-            probability,
-            f64::from(u8::from(probability >= self.threshold)),
+            Some(probability),
+            Some(f64::from(u8::from(probability >= self.threshold))),
         ];
-        expected.extend(total);
+        expected.extend(total.map(Some));
         expected.extend(explanation);
         expected
     }

@@ -4,10 +4,11 @@
 
 use std::f64::consts::E;
 
-use super::graph::GraphBuilder;
+use super::graph::{GraphBuilder, Setting};
 use super::protobuf::{Graph, element};
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
+use crate::task::Task;
 use crate::trained::{ALTERNATIVE_ATTENTION, TrainedModel};
 
 /// A model whose graph is in the making.
@@ -65,7 +66,7 @@ impl<'a> Equations<'a> {
             None => scores,
         };
         let output = self.network(&weighted)?;
-        self.binary_head(&output, &scorable);
+        self.head(&output, &scorable);
         self.explain(&explanation, &scorable);
         let name = metadata.name.as_deref().filter(|name| !name.is_empty());
         Ok(self.graph.finish(name.unwrap_or("emma")))
@@ -230,7 +231,62 @@ impl<'a> Equations<'a> {
         Ok(hidden)
     }
 
-    /// Steps 11 and 12: probability and label of a network with one output. The label is −1 where the probability
+    /// Steps 11 and 12: what the network's outputs answer, by the model's task.
+    fn head(&mut self, outputs: &str, scorable: &str) {
+        match self.checkpoint.metadata().task {
+            Task::Binary { .. } => self.binary_head(outputs, scorable),
+            Task::Multiclass { ref classes } => {
+                self.multiclass_head(outputs, scorable, classes.len());
+            }
+            Task::Regression { mean, std } => self.regression_head(outputs, scorable, mean, std),
+        }
+    }
+
+    /// Probabilities of several classes, and the first of the likeliest.
+    fn multiclass_head(&mut self, logits: &str, scorable: &str, n_classes: usize) {
+        let probabilities = self.graph.softmax(logits, "head/probabilities");
+        self.leave(&probabilities, scorable, false, "probability");
+        let graph = &mut self.graph;
+        let settings = [("axis", Setting::Int(1)), ("keepdims", Setting::Int(0))];
+        let best = graph.apply_with("ArgMax", &["probability"], &settings, "head/likeliest");
+        // What is no number is not at least 0 either.
+        let sum = graph.sum("probability", 1, false, "head/sum");
+        let sum = graph.cast(&sum, element::DOUBLE, "head/sum_as_double");
+        let zero = graph.number(0.);
+        let known = graph.apply("GreaterOrEqual", &[&sum, &zero], "head/known");
+        let neither = graph.integers(&[], &[-1]);
+        graph.apply("Where", &[&known, &best, &neither], "label");
+        graph.output(
+            "probability",
+            element::FLOAT,
+            Some(n_classes),
+            "probability of each class; NaN for a row that cannot be scored",
+        );
+        graph.output(
+            "label",
+            element::INT64,
+            None,
+            "place of the likeliest class, from 0; -1 for a row that cannot be scored",
+        );
+    }
+
+    /// The number predicted, in the target's unit.
+    fn regression_head(&mut self, output: &str, scorable: &str, mean: f64, std: f64) {
+        let (mean, std) = (self.graph.number(mean), self.graph.number(std));
+        let scaled = self.graph.apply("Mul", &[output, &std], "head/scaled");
+        let value = self
+            .graph
+            .apply("Add", &[&scaled, &mean], "head/prediction");
+        self.leave(&value, scorable, true, "prediction");
+        self.graph.output(
+            "prediction",
+            element::FLOAT,
+            None,
+            "the number predicted, in the target's unit; NaN for a row that cannot be scored",
+        );
+    }
+
+    /// Probability and label of a network with one output. The label is −1 where the probability
     /// is no number.
     fn binary_head(&mut self, logit: &str, scorable: &str) {
         let probability = self.graph.apply("Sigmoid", &[logit], "head/probability");

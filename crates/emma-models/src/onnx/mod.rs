@@ -35,9 +35,10 @@ const METADATA_KEY: &str = "emma";
 const INPUTS_KEY: &str = "emma_inputs";
 
 /// Names of outputs; no input may have one of them.
-const OUTPUTS: [&str; 7] = [
+const OUTPUTS: [&str; 8] = [
     "probability",
     "label",
+    "prediction",
     "total_energy",
     "potential",
     "energy",
@@ -50,7 +51,9 @@ const OUTPUTS: [&str; 7] = [
 /// # Shapes
 /// - inputs: a float tensor `[rows, features]` for each mode, in the table's units, under the name that
 ///   [`input_names`] gives; any number of rows
-/// - outputs: `probability` `[rows]`, float; `label` `[rows]`, int64; with EMMA also `total_energy` `[rows]` and
+/// - outputs: of a binary classifier `probability` `[rows]`, float, and `label` `[rows]`, int64; of one of several
+///   classes `probability` `[rows, classes]` and `label`, the place of the likeliest; of a number `prediction`
+///   `[rows]`, float; with EMMA also `total_energy` `[rows]` and
 ///   `potential`, `energy`, `importance`, `attention`, each `[rows, modes]`, float
 ///
 /// The outputs are what [`TrainedModel::predict`] gives, energies beyond the largest 32-bit float included, which

@@ -83,6 +83,7 @@ fn checkpoint(names: &[&str], front: Front) -> Checkpoint {
             _ => MLP,
         }),
         threshold: 0.3,
+        task: crate::task::Task::default(),
         training: serde_json::Map::new(),
     };
     Checkpoint::new(metadata, tensors).unwrap()

@@ -5,8 +5,10 @@ use emma_attention::{EmmaOutput, PotentialEnergies};
 use emma_energy::transfer;
 
 use super::faults;
-use super::prediction::{Answers, Explanation, Prediction, saturate};
+use super::prediction::{Prediction, saturate};
+use super::row_scores::{RowEnergies, RowFault, RowScores};
 use super::{Predictor, TrainedModel};
+use crate::checkpoint::ModeColumns;
 use crate::error::Result;
 use crate::model::{ModelOutput, MultiModalModel};
 use crate::task::Task;
@@ -18,114 +20,114 @@ impl TrainedModel {
     /// # Errors
     /// As [`predict_standardized`](Self::predict_standardized).
     pub fn predict_by_candle(&self, modes: &[Tensor]) -> Result<Prediction> {
+        self.scores_by_candle(modes)?
+            .into_prediction(&self.metadata.task)
+    }
+
+    /// Scores of standardized rows, those included that cannot be scored.
+    pub(super) fn scores_by_candle(&self, modes: &[Tensor]) -> Result<RowScores> {
         let modes = modes
             .iter()
             .map(|mode| self.adopt(mode))
             .collect::<Result<Vec<_>>>()?;
-        self.check_finite(&modes)?;
-        match &self.predictor {
-            Predictor::Concatenation(model) => self.without_explanation(model, &modes),
-            Predictor::Alternative(model) => self.without_explanation(model, &modes),
+        let features = modes.iter().map(numbers).collect::<Result<Vec<_>>>()?;
+        let (output, potentials) = match &self.predictor {
+            Predictor::Concatenation(model) => (model.forward(&modes, None)?, None),
+            Predictor::Alternative(model) => (model.forward(&modes, None)?, None),
             Predictor::Emma(model) => {
                 let potentials = model.potentials(&modes)?;
                 let output = model.forward(&modes, Some(&potentials))?;
-                let explanation = match &output.emma {
-                    Some(emma) => Some(self.explain(&potentials, emma)?),
-                    None => None,
-                };
-                Ok(Prediction {
-                    answers: self.answers(&output)?,
-                    explanation,
-                })
+                (output, Some(potentials))
             }
-        }
-    }
-
-    fn without_explanation(
-        &self,
-        model: &impl MultiModalModel,
-        modes: &[Tensor],
-    ) -> Result<Prediction> {
-        Ok(Prediction {
-            answers: self.answers(&model.forward(modes, None)?)?,
-            explanation: None,
-        })
-    }
-
-    /// What the network's outputs say, by the model's task.
-    fn answers(&self, output: &ModelOutput) -> Result<Answers> {
-        let checked = |values: &Tensor| -> Result<Vec<f32>> {
-            let values: Vec<f64> = on_cpu(values)?.to_vec1()?;
-            let rows = values.into_iter().enumerate();
-            rows.map(|(row, value)| faults::checked_output(row, value))
-                .collect()
         };
-        Ok(match &self.metadata.task {
-            Task::Binary { .. } => Answers::Binary(checked(&output.probabilities()?)?),
+        let columns = &self.metadata.modes;
+        let outputs = self.outputs_of_task(&output)?;
+        let seen = match (&output.emma, &potentials) {
+            (Some(emma), Some(potentials)) => Some(Seen::new(emma, potentials)?),
+            _ => None,
+        };
+        let mut scores = RowScores {
+            n_modes: columns.len(),
+            n_outputs: self.metadata.task.n_outputs(),
+            energies: seen.as_ref().map(Seen::row_energies),
+            ..RowScores::default()
+        };
+        for (row, outputs) in outputs.iter().enumerate() {
+            let checked = features
+                .iter()
+                .zip(columns)
+                .try_for_each(|(mode, columns)| faults::check_features(row, &mode[row], columns))
+                .and_then(|()| {
+                    seen.as_ref()
+                        .map_or(Ok(()), |seen| seen.check(row, columns))
+                })
+                .and_then(|()| faults::check_outputs(row, outputs));
+            scores.outputs.extend(outputs.iter().copied().map(saturate));
+            scores.faults.extend(checked.err());
+        }
+        let refused: Vec<usize> = scores.faults.iter().map(|fault| fault.row).collect();
+        for row in refused {
+            scores.refuse(row);
+        }
+        Ok(scores)
+    }
+}
+
+impl TrainedModel {
+    /// What the network's outputs answer, by the model's task: `[row][output]`.
+    pub(super) fn outputs_of_task(&self, output: &ModelOutput) -> Result<Vec<Vec<f64>>> {
+        let single = |values: &Tensor| numbers(&values.unsqueeze(1)?);
+        match &self.metadata.task {
+            Task::Binary { .. } => single(&output.probabilities()?),
             Task::Multiclass { .. } => {
-                let probabilities = candle_nn::ops::softmax(&output.logits, D::Minus1)?;
-                let rows = numbers(&probabilities)?.into_iter().enumerate();
-                let row = |(row, values): (usize, Vec<f64>)| -> Result<Vec<f32>> {
-                    let values = values.into_iter();
-                    values
-                        .map(|value| faults::checked_output(row, value))
-                        .collect()
-                };
-                Answers::Multiclass(rows.map(row).collect::<Result<_>>()?)
+                numbers(&candle_nn::ops::softmax(&output.logits, D::Minus1)?)
             }
-            Task::Regression { mean, std } => {
-                let values = ((&output.logits * *std)? + *mean)?;
-                let values = checked(&values)?.into_iter();
-                Answers::Regression(values.map(|value| saturate(value.into())).collect())
-            }
+            Task::Regression { mean, std } => single(&((&output.logits * *std)? + *mean)?),
+        }
+    }
+}
+
+/// What EMMA saw, as numbers: `[row][mode]`.
+struct Seen {
+    total: Vec<f64>,
+    potential: Vec<Vec<f64>>,
+    self_energy: Vec<Vec<f64>>,
+    energy: Vec<Vec<f64>>,
+    importance: Vec<Vec<f64>>,
+    attention: Vec<Vec<f64>>,
+}
+
+impl Seen {
+    fn new(emma: &EmmaOutput, potentials: &PotentialEnergies) -> Result<Self> {
+        Ok(Self {
+            total: on_cpu(&emma.total_energy)?.to_vec1()?,
+            potential: numbers(potentials.as_tensor())?,
+            self_energy: numbers(emma.self_energies.as_tensor())?,
+            energy: numbers(emma.modal_energies.as_tensor())?,
+            importance: numbers(&emma.log_importance.importance()?)?,
+            attention: numbers(emma.attention.as_tensor())?,
         })
     }
 
-    fn explain(&self, potentials: &PotentialEnergies, emma: &EmmaOutput) -> Result<Explanation> {
-        let modes = &self.metadata.modes;
-        for (row, energies) in numbers(emma.self_energies.as_tensor())?.iter().enumerate() {
-            faults::check_self_energies(row, energies, modes)?;
-        }
-        for (row, energies) in numbers(emma.modal_energies.as_tensor())?.iter().enumerate() {
-            faults::check_modal_energies(row, energies, modes)?;
-        }
-        let importance = numbers(&emma.log_importance.importance()?)?;
-        for (row, importance) in importance.iter().enumerate() {
-            faults::check_importance(row, importance)?;
-        }
-        Ok(Explanation {
-            total_energy: on_cpu(&emma.total_energy)?
-                .to_vec1()?
-                .into_iter()
-                .map(saturate)
-                .collect(),
-            potential: rows_of(potentials.as_tensor())?,
-            energy: rows_of(emma.modal_energies.as_tensor())?,
-            importance: saturated(importance),
-            attention: rows_of(emma.attention.as_tensor())?,
-        })
+    fn check(&self, row: usize, columns: &[ModeColumns]) -> std::result::Result<(), RowFault> {
+        faults::check_self_energies(row, &self.self_energy[row], columns)?;
+        faults::check_modal_energies(row, &self.energy[row], columns)?;
+        faults::check_importance(row, &self.importance[row])
     }
 
-    fn check_finite(&self, modes: &[Tensor]) -> Result<()> {
-        for (mode, columns) in modes.iter().zip(&self.metadata.modes) {
-            for (row, features) in numbers(mode)?.iter().enumerate() {
-                faults::check_features(row, features, columns)?;
-            }
+    fn row_energies(&self) -> RowEnergies {
+        let flat = |rows: &[Vec<f64>]| rows.iter().flatten().copied().map(saturate).collect();
+        RowEnergies {
+            total: self.total.iter().copied().map(saturate).collect(),
+            potential: flat(&self.potential),
+            energy: flat(&self.energy),
+            importance: flat(&self.importance),
+            attention: flat(&self.attention),
         }
-        Ok(())
     }
 }
 
-fn rows_of(tensor: &Tensor) -> Result<Vec<Vec<f32>>> {
-    Ok(saturated(numbers(tensor)?))
-}
-
-fn saturated(rows: Vec<Vec<f64>>) -> Vec<Vec<f32>> {
-    let row = |row: Vec<f64>| row.into_iter().map(saturate).collect();
-    rows.into_iter().map(row).collect()
-}
-
-fn numbers(tensor: &Tensor) -> Result<Vec<Vec<f64>>> {
+pub(super) fn numbers(tensor: &Tensor) -> Result<Vec<Vec<f64>>> {
     Ok(on_cpu(tensor)?.to_vec2()?)
 }
 

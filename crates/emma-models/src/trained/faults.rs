@@ -1,10 +1,12 @@
 //! Rows that cannot be scored.
 
+use super::row_scores::RowFault;
 use crate::checkpoint::ModeColumns;
-use crate::error::{Error, Result};
 
-fn fault(row: usize, message: String) -> Error {
-    Error::Row { row, message }
+type Result<T> = std::result::Result<T, RowFault>;
+
+fn fault(row: usize, message: String) -> RowFault {
+    RowFault::new(row, message)
 }
 
 /// A ReLU may turn NaN into 0, so that a network's output need not betray it.
@@ -66,9 +68,9 @@ pub(super) fn check_importance(row: usize, importance: &[f64]) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn checked_output(row: usize, output: f64) -> Result<f32> {
-    if output.is_nan() {
+pub(super) fn check_outputs(row: usize, outputs: &[f64]) -> Result<()> {
+    if outputs.iter().any(|output| output.is_nan()) {
         return Err(fault(row, "the network's output is not a number".into()));
     }
-    Ok(output as f32)
+    Ok(())
 }

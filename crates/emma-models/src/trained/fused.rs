@@ -8,7 +8,8 @@ use emma_kernels::{Front, Network, Scorer, Scores};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::faults;
-use super::prediction::{Answers, Explanation, Prediction, saturate};
+use super::prediction::saturate;
+use super::row_scores::{RowEnergies, RowFault, RowScores};
 use crate::checkpoint::{Checkpoint, ModelMetadata};
 use crate::error::Result;
 
@@ -50,13 +51,6 @@ pub(super) struct Wanted {
     pub(super) standardize: bool,
     /// Energies and attention beside probabilities.
     pub(super) explain: bool,
-}
-
-/// What a chunk of rows gives; energies and attention `[rows, modes]`.
-#[derive(Default)]
-struct ChunkScores {
-    probabilities: Vec<f32>,
-    explanation: Explanation,
 }
 
 impl FusedModel {
@@ -146,7 +140,7 @@ impl FusedModel {
         modes: &[Tensor],
         metadata: &ModelMetadata,
         wanted: Wanted,
-    ) -> Result<Prediction> {
+    ) -> Result<RowScores> {
         let modes = modes.iter().map(plain).collect::<Result<Vec<_>>>()?;
         let storages: Vec<_> = modes.iter().map(Tensor::storage_and_layout).collect();
         let columns: Vec<Values<'_>> = storages
@@ -154,28 +148,46 @@ impl FusedModel {
             .map(|(storage, layout)| Values::of(storage, layout.start_offset()))
             .collect();
         let n_rows = modes.first().map_or(0, |mode| mode.dims()[0]);
+        Ok(self.score_all(&Rows::ByMode(columns), n_rows, metadata, wanted))
+    }
+
+    /// Scores and explanation of raw rows, the features of all modes side by side.
+    pub(super) fn score_rows(&self, rows: &[f32], metadata: &ModelMetadata) -> RowScores {
+        let wanted = Wanted {
+            standardize: true,
+            explain: true,
+        };
+        let n_rows = rows.len() / self.mean.len();
+        self.score_all(&Rows::SideBySide(rows), n_rows, metadata, wanted)
+    }
+
+    fn score_all(
+        &self,
+        rows: &Rows<'_>,
+        n_rows: usize,
+        metadata: &ModelMetadata,
+        wanted: Wanted,
+    ) -> RowScores {
         let scorer = self.scorer();
-        let chunks: Vec<Result<ChunkScores>> = (0..n_rows.div_ceil(ROWS_PER_CHUNK))
+        let chunks: Vec<RowScores> = (0..n_rows.div_ceil(ROWS_PER_CHUNK))
             .into_par_iter()
             .map(|chunk| {
                 let first = chunk * ROWS_PER_CHUNK;
-                let rows = first..(first + ROWS_PER_CHUNK).min(n_rows);
-                self.score(&scorer, &columns, rows, metadata, wanted)
+                let range = first..(first + ROWS_PER_CHUNK).min(n_rows);
+                self.score(&scorer, rows, range, metadata, wanted)
             })
             .collect();
-        let has_emma = matches!(self.front, OwnedFront::Emma { .. });
-        let mut probabilities = Vec::with_capacity(n_rows);
-        let mut explanation = Explanation::default();
+        let has_energies = matches!(self.front, OwnedFront::Emma { .. }) && wanted.explain;
+        let mut scores = RowScores {
+            n_modes: self.mode_widths.len(),
+            n_outputs: 1,
+            energies: has_energies.then(RowEnergies::default),
+            ..RowScores::default()
+        };
         for chunk in chunks {
-            // Of the first chunk that has a fault, whichever thread was first.
-            let chunk = chunk?;
-            probabilities.extend(chunk.probabilities);
-            explanation.extend(chunk.explanation);
+            scores.extend(chunk);
         }
-        Ok(Prediction {
-            answers: Answers::Binary(probabilities),
-            explanation: (has_emma && wanted.explain).then_some(explanation),
-        })
+        scores
     }
 
     fn scorer(&self) -> Scorer<'_, f64> {
@@ -210,23 +222,22 @@ impl FusedModel {
         }
     }
 
-    /// Scores some rows, or names one that cannot be scored: one with bad features before one with bad energies.
+    /// Scores some rows; of those that cannot be scored it says why.
     fn score(
         &self,
         scorer: &Scorer<'_, f64>,
-        columns: &[Values<'_>],
+        source: &Rows<'_>,
         range: std::ops::Range<usize>,
         metadata: &ModelMetadata,
         wanted: Wanted,
-    ) -> Result<ChunkScores> {
+    ) -> RowScores {
         let (n_rows, n_modes) = (range.len(), self.mode_widths.len());
-        let rows = self.side_by_side(columns, range.clone(), wanted.standardize);
-        for (row, features) in range.clone().zip(rows.chunks_exact(self.mean.len())) {
-            let mut rest = features;
-            for (mode, &width) in metadata.modes.iter().zip(&self.mode_widths) {
-                let (own, others) = rest.split_at(width);
-                rest = others;
-                faults::check_features(row, own, mode)?;
+        let mut rows = self.side_by_side(source, range.clone(), wanted.standardize);
+        let mut faults = Vec::new();
+        for (row, features) in range.clone().zip(rows.chunks_exact_mut(self.mean.len())) {
+            if let Err(fault) = self.check_features(row, features, metadata) {
+                faults.push(fault);
+                features.fill(0.);
             }
         }
         let has_emma = matches!(self.front, OwnedFront::Emma { .. });
@@ -240,49 +251,93 @@ impl FusedModel {
             gate: &mut gate,
         };
         scorer.scores(&rows, scores);
-        let mut found = ChunkScores::default();
-        let with_energies = range.clone().enumerate().filter(|_| has_emma);
-        for (index, row) in with_energies {
+        let mut found = RowScores {
+            n_modes,
+            n_outputs: 1,
+            ..RowScores::default()
+        };
+        let part = |part: usize| gate.get(part * n_energies..(part + 1) * n_energies);
+        let [self_energy, energy, log_importance, attention] =
+            [0, 1, 2, 3].map(|index| part(index).unwrap_or_default());
+        for (index, row) in range.clone().enumerate().filter(|_| has_emma) {
             let own = index * n_modes..(index + 1) * n_modes;
-            let potential = &potentials[own.clone()];
-            let [self_energy, energy, log_importance, attention] =
-                [0, 1, 2, 3].map(|part| &gate[part * n_energies..][own.clone()]);
-            faults::check_self_energies(row, self_energy, &metadata.modes)?;
-            faults::check_modal_energies(row, energy, &metadata.modes)?;
-            faults::check_importance(row, log_importance)?;
-            if wanted.explain {
-                let saturated = |values: &[f64]| values.iter().copied().map(saturate).collect();
-                let importance = log_importance.iter().map(|log| saturate(log.exp()));
-                let explanation = &mut found.explanation;
-                explanation.total_energy.push(saturate(energy.iter().sum()));
-                explanation.potential.push(saturated(potential));
-                explanation.energy.push(saturated(energy));
-                explanation.importance.push(importance.collect());
-                explanation.attention.push(saturated(attention));
-            }
+            let checked =
+                faults::check_self_energies(row, &self_energy[own.clone()], &metadata.modes)
+                    .and_then(|()| {
+                        let energy = &energy[own.clone()];
+                        faults::check_modal_energies(row, energy, &metadata.modes)
+                    })
+                    .and_then(|()| faults::check_importance(row, &log_importance[own]));
+            faults.extend(checked.err());
         }
-        found.probabilities = range
-            .zip(probabilities)
-            .map(|(row, probability)| faults::checked_output(row, probability))
-            .collect::<Result<_>>()?;
-        Ok(found)
+        for (row, &probability) in range.clone().zip(&probabilities) {
+            faults.extend(faults::check_outputs(row, &[probability]).err());
+            found.outputs.push(saturate(probability));
+        }
+        if has_emma && wanted.explain {
+            let saturated = |values: &[f64]| values.iter().copied().map(saturate).collect();
+            let sums = energy.chunks_exact(n_modes).map(|row| row.iter().sum());
+            found.energies = Some(RowEnergies {
+                total: sums.map(saturate).collect(),
+                potential: saturated(&potentials),
+                energy: saturated(energy),
+                importance: log_importance
+                    .iter()
+                    .map(|log| saturate(log.exp()))
+                    .collect(),
+                attention: saturated(attention),
+            });
+        }
+        // Of a row's faults the first that was found: features before energies before the probability.
+        faults.sort_by_key(|fault| fault.row);
+        faults.dedup_by_key(|fault| fault.row);
+        for fault in &faults {
+            found.refuse(fault.row - range.start);
+        }
+        found.faults = faults;
+        found
+    }
+
+    fn check_features(
+        &self,
+        row: usize,
+        features: &[f64],
+        metadata: &ModelMetadata,
+    ) -> std::result::Result<(), RowFault> {
+        let mut rest = features;
+        for (mode, &width) in metadata.modes.iter().zip(&self.mode_widths) {
+            let (own, others) = rest.split_at(width);
+            rest = others;
+            faults::check_features(row, own, mode)?;
+        }
+        Ok(())
     }
 
     /// Features of all modes side by side, `[rows, all features]`.
     fn side_by_side(
         &self,
-        columns: &[Values<'_>],
+        source: &Rows<'_>,
         range: std::ops::Range<usize>,
         standardize: bool,
     ) -> Vec<f64> {
         let n_features = self.mean.len();
         let mut rows = vec![0.; range.len() * n_features];
-        for (place, row) in rows.chunks_exact_mut(n_features).zip(range) {
-            let mut rest = place;
-            for (values, &width) in columns.iter().zip(&self.mode_widths) {
-                let (own, others) = rest.split_at_mut(width);
-                rest = others;
-                values.copy_row(row, own);
+        match source {
+            Rows::SideBySide(values) => {
+                let values = &values[range.start * n_features..range.end * n_features];
+                for (place, &value) in rows.iter_mut().zip(values) {
+                    *place = f64::from(value);
+                }
+            }
+            Rows::ByMode(columns) => {
+                for (place, row) in rows.chunks_exact_mut(n_features).zip(range) {
+                    let mut rest = place;
+                    for (values, &width) in columns.iter().zip(&self.mode_widths) {
+                        let (own, others) = rest.split_at_mut(width);
+                        rest = others;
+                        values.copy_row(row, own);
+                    }
+                }
             }
         }
         if standardize {
@@ -294,6 +349,14 @@ impl FusedModel {
         }
         rows
     }
+}
+
+/// Rows to score.
+enum Rows<'a> {
+    /// Of each mode its own.
+    ByMode(Vec<Values<'a>>),
+    /// The features of all modes one after the other, row-major.
+    SideBySide(&'a [f32]),
 }
 
 /// A mode's numbers, row by row.

@@ -4,13 +4,17 @@ mod by_candle;
 mod faults;
 mod fused;
 mod loader;
+mod missing_modes;
 mod prediction;
+mod row_scores;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::Module;
 use emma_energy::transfer;
 
+pub use missing_modes::MissingModes;
 pub use prediction::{Answers, Explanation, Prediction};
+pub use row_scores::{RowEnergies, RowFault, RowScores};
 
 use crate::baselines::{AlternativeAttention, Concatenation};
 use crate::checkpoint::{Checkpoint, ModelMetadata};
@@ -40,6 +44,8 @@ pub const ALTERNATIVE_ATTENTION: &str = "alternative_attention_mlp";
 pub struct TrainedModel {
     metadata: ModelMetadata,
     standardize: Vec<Standardize>,
+    /// Means of all features in training, side by side.
+    mean: Vec<f32>,
     network_widths: Vec<usize>,
     predictor: Predictor,
     /// On the CPU.
@@ -92,6 +98,11 @@ impl TrainedModel {
             .iter()
             .map(|mode| loader.standardize(&mode.name))
             .collect::<Result<_>>()?;
+        let means = metadata.modes.iter().map(|mode| {
+            let mean = checkpoint.any_shape(&format!("standardize.{}.mean", mode.name))?;
+            Ok(mean.to_vec1::<f32>()?)
+        });
+        let mean = means.collect::<Result<Vec<_>>>()?.concat();
         let has_softmax = metadata.network.kind == ALTERNATIVE_ATTENTION;
         // The kernels end in the sigmoid of one logit.
         let fused = if device.is_cpu() && matches!(metadata.task, Task::Binary { .. }) {
@@ -115,6 +126,7 @@ impl TrainedModel {
         Ok(Self {
             metadata,
             standardize,
+            mean,
             network_widths: widths,
             predictor,
             fused,
@@ -212,6 +224,12 @@ impl TrainedModel {
     }
 
     fn score(&self, modes: &[Tensor], standardize: bool, explain: bool) -> Result<Prediction> {
+        self.scores(modes, standardize, explain)?
+            .into_prediction(&self.metadata.task)
+    }
+
+    /// Scores of rows, those included that cannot be scored.
+    fn scores(&self, modes: &[Tensor], standardize: bool, explain: bool) -> Result<RowScores> {
         match &self.fused {
             Some(fused) if fused.fits(modes) => {
                 let wanted = Wanted {
@@ -221,8 +239,8 @@ impl TrainedModel {
                 fused.predict(modes, &self.metadata, wanted)
             }
             // Also for what it says of modes that do not fit.
-            _ if standardize => self.predict_by_candle(&self.standardize(modes)?),
-            _ => self.predict_by_candle(modes),
+            _ if standardize => self.scores_by_candle(&self.standardize(modes)?),
+            _ => self.scores_by_candle(modes),
         }
     }
 

@@ -63,17 +63,6 @@ pub struct Explanation {
     pub attention: Vec<Vec<f32>>,
 }
 
-impl Explanation {
-    /// Adds later rows.
-    pub(super) fn extend(&mut self, later: Self) {
-        self.total_energy.extend(later.total_energy);
-        self.potential.extend(later.potential);
-        self.energy.extend(later.energy);
-        self.importance.extend(later.importance);
-        self.attention.extend(later.attention);
-    }
-}
-
 /// Nearest f32 that is finite; NaN stays NaN.
 pub(super) fn saturate(value: f64) -> f32 {
     value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32

@@ -1,0 +1,156 @@
+//! What is written of a row.
+
+use emma_data::{ColumnDescription, ColumnKind, ColumnValues};
+use emma_models::metrics::likeliest;
+use emma_models::{RowScores, Task, TrainedModel};
+
+use super::sentence::Sentences;
+
+/// The columns of a prediction, in order: the one place that knows them.
+pub(crate) struct Layout {
+    /// Names of the modes whose energies are explained; none if they are not.
+    explained: Vec<String>,
+    has_energies: bool,
+    threshold: f64,
+    task: Task,
+    sentences: Option<Sentences>,
+}
+
+impl Layout {
+    /// Place of the column that rows are ranked by: the probability, or the number predicted.
+    pub(crate) const PROBABILITY: usize = 1;
+
+    /// That of a model, with the energies of every mode and a sentence if they are wanted.
+    pub(crate) fn new(model: &TrainedModel, explain: bool, sentences: Option<Sentences>) -> Self {
+        let modes = model.metadata().modes.iter().filter(|_| explain);
+        Self {
+            explained: modes.map(|mode| mode.name.clone()).collect(),
+            has_energies: model.has_emma(),
+            threshold: model.metadata().threshold,
+            task: model.metadata().task.clone(),
+            sentences,
+        }
+    }
+
+    /// The columns.
+    pub(crate) fn columns(&self) -> Vec<ColumnDescription> {
+        let required = |name: &str, kind| ColumnDescription::required(name, kind);
+        let mut columns = vec![required("row", ColumnKind::Int64)];
+        match &self.task {
+            Task::Binary { classes } => {
+                columns.push(required("probability", ColumnKind::Float32));
+                let kind = if classes.is_empty() {
+                    ColumnKind::Int32
+                } else {
+                    ColumnKind::Text
+                };
+                columns.push(required("label", kind));
+            }
+            Task::Multiclass { .. } => {
+                columns.push(required("probability", ColumnKind::Float32));
+                columns.push(required("label", ColumnKind::Text));
+            }
+            Task::Regression { .. } => columns.push(required("prediction", ColumnKind::Float32)),
+        }
+        if self.has_energies {
+            columns.push(required("total_energy", ColumnKind::Float32));
+        }
+        if let Task::Multiclass { classes } = &self.task {
+            for class in classes {
+                let name = format!("probability_{class}");
+                columns.push(required(&name, ColumnKind::Float32));
+            }
+        }
+        for mode in &self.explained {
+            for part in ["potential", "energy", "importance"] {
+                let name = format!("{part}_{mode}");
+                columns.push(ColumnDescription::optional_float(name));
+            }
+            columns.push(required(&format!("attention_{mode}"), ColumnKind::Float32));
+        }
+        if self.sentences.is_some() {
+            columns.push(required("why", ColumnKind::Text));
+        }
+        columns
+    }
+
+    /// The values of some rows of a chunk that begins with row `first_row` of the table.
+    pub(crate) fn values(
+        &self,
+        first_row: u64,
+        scores: &RowScores,
+        kept: &[usize],
+    ) -> Vec<ColumnValues> {
+        let floats = |values: &[f32]| -> ColumnValues {
+            ColumnValues::Float32(kept.iter().map(|&row| values[row]).collect())
+        };
+        let number = |&row: &usize| (first_row + row as u64).cast_signed();
+        let mut columns = vec![ColumnValues::Int64(kept.iter().map(number).collect())];
+        let n_classes = scores.n_outputs;
+        let of_row = |row: usize| &scores.outputs[row * n_classes..][..n_classes];
+        match &self.task {
+            Task::Regression { .. } => columns.push(floats(&scores.outputs)),
+            Task::Binary { classes } => {
+                columns.push(floats(&scores.outputs));
+                let label = |&row: &usize| self.label(scores.outputs[row]);
+                let labels = kept.iter().map(label);
+                columns.push(match &classes[..] {
+                    [negative, positive] => {
+                        let name = |label| if label == 0 { negative } else { positive };
+                        ColumnValues::Text(labels.map(name).cloned().collect())
+                    }
+                    _ => ColumnValues::Int32(labels.collect()),
+                });
+            }
+            Task::Multiclass { classes } => {
+                // Rows that are kept have numbers alone.
+                let best = kept
+                    .iter()
+                    .map(|&row| likeliest(of_row(row)).unwrap_or_default());
+                let best: Vec<usize> = best.collect();
+                let highest = kept
+                    .iter()
+                    .zip(&best)
+                    .map(|(&row, &best)| of_row(row)[best]);
+                columns.push(ColumnValues::Float32(highest.collect()));
+                let names = best.iter().map(|&best| classes[best].clone());
+                columns.push(ColumnValues::Text(names.collect()));
+            }
+        }
+        let n_modes = scores.n_modes;
+        if let Some(energies) = &scores.energies {
+            columns.push(floats(&energies.total));
+        }
+        if let Task::Multiclass { classes } = &self.task {
+            for class in 0..classes.len() {
+                let own = kept.iter().map(|&row| of_row(row)[class]);
+                columns.push(ColumnValues::Float32(own.collect()));
+            }
+        }
+        if let Some(energies) = &scores.energies {
+            for mode in 0..self.explained.len() {
+                for values in [
+                    &energies.potential,
+                    &energies.energy,
+                    &energies.importance,
+                    &energies.attention,
+                ] {
+                    let own = kept.iter().map(|&row| values[row * n_modes + mode]);
+                    columns.push(ColumnValues::Float32(own.collect()));
+                }
+            }
+            if let Some(sentences) = &self.sentences {
+                let of_row = |&row: &usize| {
+                    let own = row * n_modes..(row + 1) * n_modes;
+                    sentences.of(&energies.potential[own.clone()], &energies.attention[own])
+                };
+                columns.push(ColumnValues::Text(kept.iter().map(of_row).collect()));
+            }
+        }
+        columns
+    }
+
+    fn label(&self, probability: f32) -> i32 {
+        i32::from(f64::from(probability) >= self.threshold)
+    }
+}
