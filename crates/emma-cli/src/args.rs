@@ -61,6 +61,11 @@ pub(crate) enum Command {
     /// Corruptions count in standard deviations of the model's training rows. Intervals are 95 % percentile
     /// bootstrap intervals over the rows; --curve follows the main measure over levels of one corruption.
     Evaluate(EvaluateArgs),
+    /// Watch a stream of rows, or of their scores, and alarm when the energies of a mode drift
+    ///
+    /// One line of JSON for each alarm: row, mode, direction (up: less like the rows it was trained on; down: a sensor
+    /// that is stuck), the row since when, and the evidence. The test is sequential: it may be looked at after every row.
+    Monitor(MonitorArgs),
     /// Say what a trained model learned: energies, coupling, gain, threshold, capacity
     Inspect(InspectArgs),
     /// Get or simulate data sets
@@ -351,6 +356,25 @@ pub(crate) struct EvaluateArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct MonitorArgs {
+    /// Model file (safetensors) with energies
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: PathBuf,
+    /// Table to watch (CSV, also gzip or zstd, or Parquet), or - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// The table holds scores of emma score --explain, not rows
+    #[arg(long)]
+    pub(crate) scores: bool,
+    /// Rows that pass on average before the first false alarm, at least, over all modes together
+    #[arg(long, value_name = "N", default_value_t = 1e6, value_parser = parse_rows_per_alarm, allow_negative_numbers = true)]
+    pub(crate) rows_per_false_alarm: f64,
+    /// Seed of the draws that break ties
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     /// Model file (safetensors)
     #[arg(long, value_name = "FILE")]
@@ -514,7 +538,7 @@ pub(crate) struct SimulateArgs {
     /// Seed
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Table to write: HTRU2's nine columns, with a header
+    /// Table to write, with a header: HTRU2's nine columns
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// File for the truth [default: beside the table, as NAME.truth.csv]
@@ -528,6 +552,10 @@ pub(crate) struct SimulateArgs {
     /// --table goes to NAME.table.toml
     #[arg(long, value_name = "FILE")]
     pub(crate) raw: Option<PathBuf>,
+    /// Instead of a survey, simulate a pump with three sensors (vibration, temperature, current) and its state by name:
+    /// sound, worn or leaking; a table to learn the tools with
+    #[arg(long, conflicts_with_all = ["truth", "curves", "raw", "pulsar_fraction"])]
+    pub(crate) machine: bool,
     /// Share of pulsars, from 0 to 1 [default: HTRU2's, 0.0916]
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub(crate) pulsar_fraction: Option<f64>,
@@ -687,6 +715,13 @@ fn parse_rows(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if (1..=MOST_ROWS).contains(&count) => Ok(count),
         _ => Err(format!("expected a whole number from 1 to {MOST_ROWS}")),
+    }
+}
+
+fn parse_rows_per_alarm(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rows) if (1. ..f64::INFINITY).contains(&rows) => Ok(rows),
+        _ => Err(format!("expected a number of rows from 1, got {text:?}")),
     }
 }
 

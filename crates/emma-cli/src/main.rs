@@ -75,6 +75,7 @@ fn run(cli: &Cli) -> CommandResult<()> {
     match &cli.command {
         Command::Data(args) => commands::data::run(args, &cli.global),
         Command::Evaluate(args) => commands::evaluate::run(args, &cli.global),
+        Command::Monitor(args) => commands::monitor::run(args, &cli.global),
         Command::Inspect(args) => commands::inspect::run(args, &cli.global),
         Command::Experiment1(args) => commands::experiment1::run(args, &cli.global),
         Command::Experiment2(args) => commands::experiment2::run(args, &cli.global),

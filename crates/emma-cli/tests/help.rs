@@ -18,6 +18,7 @@ fn help_of_the_program_and_of_every_command() {
     );
     insta::assert_snapshot!("init", place.succeed("init --help"));
     insta::assert_snapshot!("train", place.succeed("train --help"));
+    insta::assert_snapshot!("monitor", place.succeed("monitor --help"));
     insta::assert_snapshot!("evaluate", place.succeed("evaluate --help"));
     insta::assert_snapshot!("score", place.succeed("score --help"));
     insta::assert_snapshot!("inspect", place.succeed("inspect --help"));

@@ -113,6 +113,10 @@ fn from_a_table_to_scores_in_four_commands() {
 
     let scores = place.succeed("score --model model/model.safetensors --data table.csv");
     assert_eq!(scores.lines().count(), 901);
+    assert!(
+        scores.lines().nth(1).unwrap().split(',').nth(2) == Some("broken"),
+        "{scores}"
+    );
     let measured = place.succeed(
         "evaluate --model model/model.safetensors --data table.csv --corrupt hum:noise:1 --resamples 50 \
          --curve heat:noise:0..2/3 --figure curve.svg --figure curve.png --json",
@@ -253,6 +257,16 @@ fn several_classes_keep_their_names() {
     let measured =
         place.succeed("evaluate --model model/model.safetensors --data table.csv --resamples 20");
     assert!(measured.contains("macro_f1"), "{measured}");
+    let scores = place.succeed("score --model model/model.safetensors --data table.csv");
+    assert!(
+        scores.starts_with(
+            "row,probability,label,total_energy,probability_calm,probability_frost,probability_storm\n"
+        ),
+        "{scores}"
+    );
+    let right = scores.lines().skip(1).enumerate();
+    let right = right.filter(|(row, line)| line.split(',').nth(2) == Some(names[row % 3]));
+    assert!(right.count() > 540);
 }
 
 #[test]
@@ -268,6 +282,11 @@ fn numbers_are_predicted_in_their_unit() {
     assert!(clean["r_squared"].as_f64().unwrap() > 0.8, "{clean}");
     let mae = clean["mae"].as_f64().unwrap();
     assert!(mae > 0.5 && mae < 25., "in the target's unit: {mae}");
+    let scores = place.succeed("score --model model/model.safetensors --data table.csv --top 3");
+    assert!(
+        scores.starts_with("rank,row,prediction,total_energy\n1,"),
+        "{scores}"
+    );
 }
 
 #[test]
@@ -299,6 +318,53 @@ fn a_split_column_and_rows_without_values_are_respected() {
     assert_eq!(
         metrics["rows"],
         serde_json::json!({"train": 600, "validation": 199, "test": 200, "left_out": 1})
+    );
+}
+
+#[test]
+fn a_drifting_sensor_is_found_in_rows_and_in_scores() {
+    let place = short_training();
+    place.succeed("train emma.toml --quiet");
+    // The heat sensor runs away from row 2,000 on.
+    let table = two_classes(3000);
+    let (header, rows) = table.split_once('\n').unwrap();
+    let mut drifting = format!("{header}\n");
+    for (row, line) in rows.lines().enumerate() {
+        let mut fields: Vec<String> = line.split(',').map(str::to_owned).collect();
+        if row >= 2000 {
+            let heat: f64 = fields[3].parse().unwrap();
+            fields[3] = (heat + 0.05 * (row - 2000) as f64).to_string();
+        }
+        let _ = writeln!(drifting, "{}", fields.join(","));
+    }
+    place.write("drifting.csv", drifting);
+    let watch = "monitor --model model/model.safetensors --rows-per-false-alarm 100000";
+    let clean = place.run(&format!("{watch} --data table.csv"));
+    assert_eq!(
+        String::from_utf8(clean.stderr).unwrap(),
+        "watched 600 rows: 0 alarms\n"
+    );
+    let alarms = place.succeed(&format!("{watch} --data drifting.csv --quiet"));
+    let first: Value = serde_json::from_str(alarms.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&first["mode"], &first["direction"]),
+        (&"heat".into(), &"up".into())
+    );
+    let row = first["row"].as_u64().unwrap();
+    assert!((2000..2700).contains(&row), "{first}");
+    place.succeed(
+        "score --model model/model.safetensors --data drifting.csv --explain --out scores.csv",
+    );
+    let of_scores = place.succeed(&format!("{watch} --data scores.csv --scores --quiet"));
+    assert_eq!(of_scores, alarms);
+    let refused = place.fail(2, &format!("{watch} --data drifting.csv --scores"));
+    assert!(refused.contains("\"potential_hum\""), "{refused}");
+    place.write("base.toml", format!("model = \"base\"\n{SHORT}"));
+    place.succeed("train base.toml --out base --quiet");
+    let refused = place.fail(2, "monitor --model base/model.safetensors --data table.csv");
+    assert!(
+        refused.contains("expected a model with energies"),
+        "{refused}"
     );
 }
 

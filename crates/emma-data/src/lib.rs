@@ -18,7 +18,7 @@
 //!    missing. [`ModeCorruption`] is one as it is written on a command line.
 //!
 //! Where there is no table, [`survey`] simulates pulsar candidates with HTRU2's columns, and [`Manifold`]
-//! gives the two curves of the thesis's first experiment. [`Coupling`] makes three modes whose redundancy,
+//! gives the two curves of the thesis's first experiment. [`Machine`] is a pump with three sensors, to try things on. [`Coupling`] makes three modes whose redundancy,
 //! complementarity and conflict are dialled in, with the optimum to compare with.
 //!
 //! Whatever is random draws from a [`generator`]: seeded, and named after its purpose.
@@ -46,6 +46,7 @@ mod error;
 mod feature_reader;
 mod hexadecimal;
 pub mod htru2;
+mod machine;
 mod manifolds;
 mod missing_values;
 mod number_text;
@@ -84,6 +85,7 @@ pub use empirical::Empirical;
 pub use error::{Error, Result};
 pub use feature_reader::{Chunk, FeatureReader, LabelColumn, RowFault};
 pub use htru2::{CandidateTable, read_candidates, read_htru2};
+pub use machine::{Machine, MachineRow, MachineState};
 pub use manifolds::Manifold;
 pub use missing_values::MissingValues;
 pub use packing::{PackedWriter, Packing};

@@ -182,6 +182,16 @@ impl Calibration {
         }
     }
 
+    /// The potentials of a mode that are kept, ascending, and how many of `n + 1` equal chances lie in each of the
+    /// bins that they cut: below the first, between two, above the last.
+    pub(crate) fn bins(&self, mode_index: usize) -> (Vec<f32>, Vec<u64>) {
+        let kept = self.potentials.get(mode_index).cloned().unwrap_or_default();
+        let rank = |index: usize| rank(index, kept.len(), self.n_rows) as u64;
+        let between = (1..kept.len()).map(|index| rank(index) - rank(index - 1));
+        let chances = std::iter::once(1).chain(between).chain([1]).collect();
+        (kept, chances)
+    }
+
     /// How many clean rows are known to have a lower potential.
     fn n_below(&self, mode_index: usize, potential: f32) -> Option<usize> {
         let kept = self.potentials.get(mode_index)?;

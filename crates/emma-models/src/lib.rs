@@ -7,13 +7,15 @@
 //! 2. Anything that implements [`MultiModalModel`] can be trained: [`Coupled`] is EMMA in front of a
 //!    network, [`Concatenation`], [`SingleMode`] and [`AlternativeAttention`] have no energies. The network
 //!    is any `candle_nn::Module`; [`Mlp`] is the thesis's.
-//! 3. [`train`] runs Adam over mini-batches and keeps the parameters of the best epoch. [`TrainingRows`]
+//! 3. [`train`] runs Adam over mini-batches and keeps the parameters of the best epoch; a
+//!    [`TrainingSession`] stops and goes on. [`TrainingRows`]
 //!    may be other rows in every epoch, such as freshly corrupted ones. [`train_together`] trains a grid of
 //!    hyper-parameters. Models of a [`StandardForm`] take fused steps by themselves.
 //! 4. [`ThresholdRule`] chooses the threshold on validation rows; [`metrics`] measures rankings,
 //!    probabilities and decisions, [`statistics`] says what a difference is worth.
 //! 5. A [`Checkpoint`] is the model as a file; a [`TrainedModel`] made of one scores rows and explains
-//!    the scores, also of rows that lack modes; a [`Calibration`] says which potentials are ordinary.
+//!    the scores, also of rows that lack modes; a [`Calibration`] says which potentials are ordinary,
+//!    and a [`DriftMonitor`] alarms when those of a stream are no longer.
 //!
 //! ```
 #![doc = include_str!("../examples/robust_classifier.rs")]
@@ -35,6 +37,7 @@ pub mod batch;
 pub mod calibration;
 pub mod checkpoint;
 pub mod coupled;
+pub mod drift;
 pub mod error;
 pub mod metrics;
 pub mod model;
@@ -55,6 +58,7 @@ pub use batch::Batch;
 pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, ModeColumns, ModelMetadata};
 pub use coupled::Coupled;
+pub use drift::{DriftAlarm, DriftDirection, DriftMonitor};
 pub use error::{Error, Result};
 pub use metrics::{
     ClassificationMetrics, ConfusionMatrix, Metric, MulticlassMetrics, RegressionMetrics,

@@ -16,6 +16,7 @@ pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod manifold;
 pub(crate) mod merge;
+pub(crate) mod monitor;
 pub(crate) mod score;
 pub(crate) mod simulate;
 pub(crate) mod train;

@@ -1,18 +1,22 @@
 //! `emma data simulate`: a survey of pulsar candidates, with its truth in a second file.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 
 use emma_data::survey::{RawModes, Survey, SurveyConfig, SurveyWriter};
-use emma_data::{MissingValues, TableConfig, htru2};
+use emma_data::{Machine, MissingValues, TableConfig, htru2};
 
 use crate::args::{GlobalArgs, SimulateArgs};
-use crate::failure::CommandResult;
+use crate::failure::{CommandResult, Failure};
 use crate::files::{self, AtomicFile, output_failure};
 use crate::text::thousands;
 use crate::{simulated, tables};
 
 pub(crate) fn run(args: &SimulateArgs, global: &GlobalArgs) -> CommandResult<()> {
+    if args.machine {
+        return machine(args, global);
+    }
     let default_truth = || files::beside(&args.out, "truth.csv");
     let truth = args.truth.clone().unwrap_or_else(default_truth);
     let layout = args.raw.as_deref().map(tables::layout_beside);
@@ -109,4 +113,38 @@ fn write_raw(
         },
     )?;
     Ok((table.finish().map_err(output_failure)?, layout))
+}
+
+/// A pump with three sensors, and its state by name.
+fn machine(args: &SimulateArgs, global: &GlobalArgs) -> CommandResult<()> {
+    if args
+        .out
+        .extension()
+        .is_some_and(|suffix| suffix == "parquet")
+    {
+        return Err(Failure::input(format!(
+            "{}: expected a name that does not end in .parquet: states by name are written as text",
+            args.out.display()
+        )));
+    }
+    let mut file = AtomicFile::create(&args.out)?;
+    let mut text = format!("{},state\n", Machine::COLUMNS.join(","));
+    for row in Machine::new(args.seed).take(args.rows) {
+        for value in row.features {
+            let _ = write!(text, "{value},"); // Writing to a String cannot fail.
+        }
+        text.push_str(row.state.name());
+        text.push('\n');
+        file.write_all(text.as_bytes()).map_err(output_failure)?;
+        text.clear();
+    }
+    file.finish()?;
+    if !global.quiet {
+        files::tell(&format!(
+            "{}: {} rows of a machine with three sensors",
+            args.out.display(),
+            thousands(args.rows)
+        ));
+    }
+    Ok(())
 }

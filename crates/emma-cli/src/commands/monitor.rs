@@ -1,0 +1,155 @@
+//! `emma monitor`: a stream of rows or scores, watched for drifting modes.
+
+use std::io::{self, BufWriter, Write};
+
+use emma_data::{Chunk, Generator, LabelColumn, MissingValues, TableReader, generator};
+use emma_models::{
+    Calibration, Checkpoint, DriftAlarm, DriftMonitor, MissingModes, ModelMetadata, TrainedModel,
+};
+use serde::Serialize;
+
+use crate::args::{GlobalArgs, MonitorArgs};
+use crate::failure::{CommandResult, Failure};
+use crate::files::{self, output_failure};
+use crate::scoring::input::Input;
+use crate::text::thousands;
+use crate::threads::pool;
+
+/// Rows of scores read at once; a pipe is not waited on for more than one line longer than needed.
+const ROWS_PER_CHUNK: usize = 1024;
+
+/// A line of output.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    alarm: &'a DriftAlarm,
+    mode: &'a str,
+    threshold: f64,
+    rows_per_false_alarm: f64,
+}
+
+pub(crate) fn run(args: &MonitorArgs, global: &GlobalArgs) -> CommandResult<()> {
+    let device = global.device.open()?;
+    let checkpoint = Checkpoint::load(&args.model)?;
+    let model = TrainedModel::from_checkpoint(&checkpoint, &device)
+        .map_err(|error| error.in_file(&args.model))?;
+    let calibration =
+        Calibration::from_checkpoint(&checkpoint).map_err(|error| error.in_file(&args.model))?;
+    let Some(calibration) = calibration else {
+        return Err(Failure::input(format!(
+            "{}: expected a model with energies and with potentials of clean rows, as emma train leaves \
+             (calibration.{{mode}}.potential), got one without",
+            args.model.display()
+        )));
+    };
+    let monitor = DriftMonitor::new(&calibration, args.rows_per_false_alarm)?;
+    let mut watch = Watch {
+        monitor,
+        rng: generator(args.seed, "monitor"),
+        metadata: model.metadata(),
+        rows_per_false_alarm: args.rows_per_false_alarm,
+        output: BufWriter::new(io::stdout().lock()),
+        n_alarms: 0,
+    };
+    if args.scores {
+        watch.scores(args)?;
+    } else {
+        let pool = pool(global, &device)?;
+        let mut input = Input::open(&args.data, model.metadata(), MissingValues::AsNan, false)?;
+        let mut chunk = Chunk::new();
+        loop {
+            // Rows before one that cannot be read are still looked at.
+            let more = input.read(&mut chunk);
+            let scores =
+                pool.install(|| model.score_rows(chunk.values(), MissingModes::LeaveOut))?;
+            let n_rows = scores
+                .faults
+                .first()
+                .map_or(chunk.n_rows(), |fault| fault.row);
+            if let Some(energies) = &scores.energies {
+                let rows = energies.potential.chunks_exact(scores.n_modes.max(1));
+                for potentials in rows.take(n_rows) {
+                    watch.row(potentials)?;
+                }
+            }
+            if let Some(fault) = scores.faults.first() {
+                watch.flush()?;
+                let place = chunk.place(fault.row);
+                return Err(Failure::input(format!(
+                    "{}: {place}: {}",
+                    input.name(),
+                    fault.message
+                )));
+            }
+            watch.flush()?;
+            if !more? {
+                break;
+            }
+        }
+    }
+    if !global.quiet {
+        files::tell(&format!(
+            "watched {} rows: {} alarms",
+            thousands(usize::try_from(watch.monitor.n_rows()).unwrap_or(usize::MAX)),
+            watch.n_alarms
+        ));
+    }
+    Ok(())
+}
+
+struct Watch<'a, W> {
+    monitor: DriftMonitor,
+    rng: Generator,
+    metadata: &'a ModelMetadata,
+    rows_per_false_alarm: f64,
+    output: W,
+    n_alarms: usize,
+}
+
+impl<W: Write> Watch<'_, W> {
+    /// Potentials as `emma score --explain` wrote them; where one is missing, so is the mode.
+    fn scores(&mut self, args: &MonitorArgs) -> CommandResult<()> {
+        let modes = self.metadata.modes.iter();
+        let columns: Vec<String> = modes
+            .map(|mode| format!("potential_{}", mode.name))
+            .collect();
+        let (label, missing) = (LabelColumn::None, MissingValues::AsNan);
+        let mut reader = if args.data.as_os_str() == "-" {
+            TableReader::new(io::stdin(), "-", &columns, label, missing)?
+        } else {
+            TableReader::open(&args.data, &columns, label, missing)?
+        };
+        let mut chunk = Chunk::new();
+        loop {
+            let more = reader.next_chunk(ROWS_PER_CHUNK, &mut chunk);
+            for potentials in chunk.values().chunks_exact(columns.len()) {
+                self.row(potentials)?;
+            }
+            self.flush()?;
+            if !more? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn row(&mut self, potentials: &[f32]) -> CommandResult<()> {
+        for alarm in self.monitor.observe(potentials, &mut self.rng)? {
+            self.n_alarms += 1;
+            let line = Line {
+                mode: &self.metadata.modes[alarm.mode_index].name,
+                alarm: &alarm,
+                threshold: self.monitor.threshold(),
+                rows_per_false_alarm: self.rows_per_false_alarm,
+            };
+            let line =
+                serde_json::to_string(&line).map_err(|error| Failure::Failed(error.into()))?;
+            writeln!(self.output, "{line}").map_err(output_failure)?;
+        }
+        Ok(())
+    }
+
+    /// Alarms are seen when their rows are, whoever reads them.
+    fn flush(&mut self) -> CommandResult<()> {
+        self.output.flush().map_err(output_failure)
+    }
+}
