@@ -381,9 +381,7 @@ impl<R: Real> GateColumns<R> {
                 index,
                 weight,
                 exponent,
-                // Of the two logarithms' gradients.
-                of_first: weight * exponent,
-                of_second: weight - weight * exponent,
+                product: weight * exponent,
             }
         };
         let ln_2 = R::of(std::f64::consts::LN_2);
@@ -412,12 +410,16 @@ impl<R: Real> GateColumns<R> {
                         of_exponent[0] = of_i.mul_add(difference, of_exponent[0]);
                         of_exponent[1] = of_j.mul_add(difference, of_exponent[1]);
                         let splat = |value: R| Block::<S, R, V>::splat(simd, value);
+                        // Both exponents of a blend add up to 1, and what one of the logarithms gets the other
+                        // one does not: where a blend is infinite, no number.
                         let total = at::<S, R, V>(simd, log_gradient, at_i);
-                        let total = of_i.mul_add(splat(there.of_first), total);
-                        log_gradient[at_i] = of_j.mul_add(splat(back.of_second), total).lanes;
+                        let total = of_i.mul_add(splat(there.product), total);
+                        let total = of_j.mul_add(splat(back.weight), total);
+                        log_gradient[at_i] = of_j.mul_add(splat(back.product.neg()), total).lanes;
                         let total = at::<S, R, V>(simd, log_gradient, at_j);
-                        let total = of_i.mul_add(splat(there.of_second), total);
-                        log_gradient[at_j] = of_j.mul_add(splat(back.of_first), total).lanes;
+                        let total = of_j.mul_add(splat(back.product), total);
+                        let total = of_i.mul_add(splat(there.weight), total);
+                        log_gradient[at_j] = of_i.mul_add(splat(there.product.neg()), total).lanes;
                     }
                     let to_natural = [there.weight * ln_2, (back.weight * ln_2).neg()];
                     for (k, pair) in [there, back].iter().enumerate() {
@@ -475,8 +477,8 @@ struct Pair<R> {
     index: usize,
     weight: R,
     exponent: R,
-    of_first: R,
-    of_second: R,
+    /// Of both.
+    product: R,
 }
 
 #[inline(always)]

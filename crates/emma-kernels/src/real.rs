@@ -91,17 +91,19 @@ pub trait Real: Float + Pod + Default + Send + Sync + std::fmt::Debug + 'static 
 
 /// Polynomials of elementary functions, and the ends of the exponential.
 ///
-/// Each polynomial has the least largest relative error of its degree (Remez exchange in 50 digits, then
-/// rounded to f64), below a tenth of the type's last place except where said.
+/// Coefficients begin with the constant. Of all polynomials of their degree these have the least largest
+/// error, relative to the whole function that they are part of: a Remez exchange in 50 digits solved for
+/// them, then they were rounded to f64. Where nothing else is said the error is a tenth of a last place
+/// of the type or less.
 #[derive(Debug, Clone, Copy)]
 pub struct Precision {
-    /// Of 2ᶠ, f up to ½: within a last place.
+    /// 2ᶠ, f from −½ to ½: within a last place, and at 0 within one of 1.
     pub power: &'static [f64],
-    /// Of `(2ᶠ − 1)/f`, f up to ½.
+    /// `(2ᶠ − 1)/f`, f from −½ to ½.
     pub power_minus_one: &'static [f64],
-    /// Of `(eʳ − 1 − r)/r²`, r up to ln 2/2.
+    /// `(eʳ − 1 − r)/r²` as a part of eʳ, r from −ln 2/2 to ln 2/2.
     pub exponential: &'static [f64],
-    /// Of `(artanh s − s)/s³` in s², s up to 0.2.
+    /// `(artanh s − s)/s³` in s² as a part of artanh s, s from −0.2 to 0.2.
     pub logarithm: &'static [f64],
     /// ln 2 in two parts, the first with so few bits that an integer times it is exact, both positive.
     pub ln_2: [f64; 2],

@@ -212,7 +212,8 @@ fn gate_parameters(n_modes: usize, seed: u64) -> Vec<f64> {
 #[test]
 fn the_gate_follows_the_equations_and_its_gradient_their_differences() {
     // More rows than a tile of 256, and a last block that is not full.
-    for (n_modes, n_rows) in [(2, 1), (2, 301), (3, 33), (5, 40)] {
+    // More modes than are computed together.
+    for (n_modes, n_rows) in [(2, 1), (2, 301), (3, 33), (5, 40), (19, 3)] {
         let parameters = gate_parameters(n_modes, 10);
         let minimum = numbers(n_modes, -1., 1., 20);
         let potentials = numbers(n_rows * n_modes, -2., 12., 21);
@@ -323,7 +324,7 @@ fn potential_row(parameters: &[f64], n_hidden: usize, row: &[f64]) -> f64 {
 #[test]
 fn potentials_follow_the_equation_and_their_gradient_its_differences() {
     // More hidden units than factors of one product.
-    for (n_features, n_hidden, n_rows) in [(4, 12, 300), (1, 1, 1), (3, 130, 33)] {
+    for (n_features, n_hidden, n_rows) in [(4, 12, 300), (1, 1, 1), (3, 130, 33), (8, 3, 41)] {
         let parameters = numbers(n_hidden * (n_features + 1) + n_features, -1., 1., 40);
         let (weight, biases) = parameters.split_at(n_hidden * n_features);
         let (encoder_bias, decoder_bias) = biases.split_at(n_hidden);
@@ -741,6 +742,11 @@ fn scores_are_those_of_the_parts() {
         let mut probabilities = vec![0.; n_rows];
         scorer.probabilities(&rows, &mut probabilities);
         assert_near(&probabilities, &expected, 1e-13, "probability");
+        for (row, together) in rows.chunks(7).zip(&probabilities) {
+            let mut alone = [0.];
+            scorer.probabilities(row, &mut alone);
+            assert_eq!(alone[0].to_bits(), together.to_bits());
+        }
         if has_emma {
             let mut found = [vec![0.; n_rows * 2], vec![0.; n_rows * 8]];
             let mut again = vec![0.; n_rows];
