@@ -296,7 +296,7 @@ fn the_model_keeps_the_potentials_of_clean_validation_rows() {
         }
     }
     let why = place.run(&format!(
-        "score {model} --data candidates.csv --why --top 5"
+        "score {model} --data candidates.csv --why --suspect 0.05 --top 5"
     ));
     assert_eq!(String::from_utf8(why.stderr).unwrap(), "");
 }

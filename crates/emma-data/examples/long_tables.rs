@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let survey = Survey::new(&config, 0)?;
     let candidates: Vec<_> = (0..survey.n_candidates())
-        .map(|row| survey.candidate(row))
+        .filter_map(|row| survey.candidate(row))
         .collect();
     let mut writers = Vec::new();
     for (name, format) in [
