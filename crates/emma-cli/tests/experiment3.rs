@@ -252,6 +252,55 @@ fn the_same_seed_gives_the_same_bits_at_any_number_of_threads() {
     }
 }
 
+/// What `emma score --why` compares with are the potentials that it prints itself, of clean validation rows.
+#[test]
+fn the_model_keeps_the_potentials_of_clean_validation_rows() {
+    let place = place_with_table();
+    place.succeed(&format!("{SMALL} --out out"));
+    let split: Value =
+        serde_json::from_str(&place.read_text("out/models/seed0/split.json")).unwrap();
+    let file = place.read("out/models/seed0/with.safetensors");
+    let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
+    let numbers = |name: &str| -> Vec<f32> {
+        let (bytes, _) = tensors.tensor(name).unwrap().data().as_chunks::<4>();
+        bytes
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes))
+            .collect()
+    };
+    let model = "--model out/models/seed0/with.safetensors";
+    let scores = place.succeed(&format!("score {model} --data candidates.csv --explain"));
+    let lines: Vec<Vec<&str>> = scores
+        .lines()
+        .map(|line| line.split(',').collect())
+        .collect();
+    let validation = split["validation"].as_array().unwrap();
+    assert!((numbers("calibration.rows")[0] - validation.len() as f32).abs() < 0.5);
+    for mode in ["ip", "dm"] {
+        let name = format!("potential_{mode}");
+        let column = lines[0].iter().position(|found| *found == name).unwrap();
+        let mut expected: Vec<f32> = validation
+            .iter()
+            .map(|row| usize::try_from(row.as_u64().unwrap()).unwrap())
+            .map(|row| lines[row + 1][column].parse().unwrap())
+            .collect();
+        expected.sort_by(f32::total_cmp);
+        let kept = numbers(&format!("calibration.{mode}.potential"));
+        assert_eq!(kept.len(), expected.len());
+        for (kept, expected) in kept.iter().zip(&expected) {
+            // Training computes in f32, scoring in f64; potentials are differences of sums of some tens.
+            assert!(
+                (kept - expected).abs() <= 1e-4 * expected.abs().max(1.),
+                "{kept} {expected}"
+            );
+        }
+    }
+    let why = place.run(&format!(
+        "score {model} --data candidates.csv --why --suspect 0.05 --top 5"
+    ));
+    assert_eq!(String::from_utf8(why.stderr).unwrap(), "");
+}
+
 /// The saved model, scored by `emma score` on the test rows, has the F1 of `results.json`, and its
 /// probabilities all the other measures.
 #[test]

@@ -9,6 +9,8 @@ use crate::failure::CommandResult;
 
 /// Chunks in flight for each thread, in each of the three stages.
 const CHUNKS_PER_THREAD: usize = 2;
+/// Most of them, so that memory is bounded on any number of threads; a chunk is scored by several threads if need be.
+const MOST_CHUNKS: usize = 64;
 
 /// Reads chunks, scores them and writes what comes of them, in the order of the table.
 ///
@@ -28,7 +30,7 @@ pub(crate) fn run(
     let n_chunks = if n_threads == 1 {
         1
     } else {
-        CHUNKS_PER_THREAD * n_threads
+        (CHUNKS_PER_THREAD * n_threads).min(MOST_CHUNKS)
     };
     pool.install(|| {
         let mut reading = Reading {
