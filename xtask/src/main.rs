@@ -26,7 +26,8 @@ usage: cargo xtask <command> [options]
                          options are emma's own: cargo xtask merge --help
   ci                     all checks, cheapest first: format, clippy, docs, tests; with ONNX
                          Runtime for exported models where Python can be had
-  soak                   the long tests: runs of experiment3 killed a hundred times, and
+  soak                   the long tests: runs of experiment3 and trainings killed a hundred
+                         times, property tests of damaged input with 100,000 cases each, and
                          scoring of ten million rows
   scoring [options]      rows a second and memory of emma score, text and Parquet, on one
                          thread and on all; --rows N [10000000], --model FILE
@@ -86,11 +87,23 @@ fn no_options(command: &str, rest: &[OsString]) -> anyhow::Result<()> {
 }
 
 /// What takes minutes; the tests have a small sample of it.
+/// Inputs of each property test in [`soak`].
+const SOAK_CASES: &str = "100000";
+
 fn soak() -> anyhow::Result<()> {
+    for (program, test) in [
+        ("experiment3_shards", "a_killed_run"),
+        ("train", "a_killed_training"),
+    ] {
+        run(cargo()
+            .args(["test", "--locked", "--package", "emma-cli"])
+            .args(["--test", program, test])
+            .env("EMMA_TEST_KILLS", "100"))?;
+    }
+    // Every property test of damaged and random input, with many more inputs than CI has.
     run(cargo()
-        .args(["test", "--locked", "--package", "emma-cli"])
-        .args(["--test", "experiment3_shards", "a_killed_run"])
-        .env("EMMA_TEST_KILLS", "100"))?;
+        .args(["test", "--locked", "--workspace", "--", "damage", "fuzz"])
+        .env("PROPTEST_CASES", SOAK_CASES))?;
     scoring::run(&[])
 }
 

@@ -146,36 +146,47 @@ fn the_same_table_and_configuration_give_the_same_bits_on_any_number_of_threads(
     assert_ne!(left(&place, "one")[0], left(&place, "other")[0]);
 }
 
-/// Takes up a training again and again, each time killed after a while that grows, until it is finished.
+/// Takes up a training again and again, each time killed after a while, until it is finished; returns how often
+/// it was killed.
 fn killed_and_resumed(
     place: &Place,
     folder: &str,
-    kill: impl Fn(&mut std::process::Child),
+    patience: &mut impl Iterator<Item = u64>,
 ) -> usize {
     let arguments = format!("train emma.toml --out {folder} --resume --save-every 0 --quiet");
-    for round in 0..40u64 {
+    let mut n_kills = 0;
+    for milliseconds in patience {
         let mut child = place.command(&arguments).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(15 + 11 * round));
+        std::thread::sleep(Duration::from_millis(milliseconds));
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success());
-            return round as usize;
+            return n_kills;
         }
-        kill(&mut child);
-    }
-    place.succeed(&arguments);
-    40
-}
-
-#[test]
-fn a_killed_training_goes_on_to_the_same_bits() {
-    let place = short_training();
-    place.succeed("train emma.toml --out whole");
-    let kills = killed_and_resumed(&place, "killed", |child| {
         child.kill().unwrap();
         child.wait().unwrap();
-    });
-    assert!(kills > 0);
-    assert_eq!(left(&place, "killed"), left(&place, "whole"));
+        n_kills += 1;
+    }
+    n_kills
+}
+
+/// As often as `EMMA_TEST_KILLS` says, or thrice.
+#[test]
+fn a_killed_training_goes_on_to_the_same_bits() {
+    let wanted = std::env::var("EMMA_TEST_KILLS").map_or(3, |kills| kills.parse().unwrap());
+    let place = short_training();
+    place.succeed("train emma.toml --out whole");
+    let mut rng = emma_testkit::rng(9);
+    let mut n_kills = 0;
+    for round in 0.. {
+        if n_kills >= wanted {
+            break;
+        }
+        let folder = format!("killed{round}");
+        // Now sooner, now later; later and later, so that it ends.
+        let mut patience = (1..).map(|kill| rng.random_range(5..20 * (kill + 1)));
+        n_kills += killed_and_resumed(&place, &folder, &mut patience);
+        assert_eq!(left(&place, &folder), left(&place, "whole"));
+    }
 }
 
 #[cfg(unix)]

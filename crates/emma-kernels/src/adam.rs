@@ -78,7 +78,7 @@ impl Adam {
         for _ in 0..memory.n_steps {
             self.decayed[0] *= BETA_1;
             self.decayed[1] *= BETA_2;
-            if self.decayed == [0.; 2] {
+            if self.decayed.iter().all(|&left| left <= 0.) {
                 break;
             }
         }

@@ -153,11 +153,20 @@ fn other_value() -> impl Strategy<Value = Option<Value>> {
     ])
 }
 
+/// `PROPTEST_CASES` counts where it asks for more.
+fn cases() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig {
+        cases: default.cases.max(1024),
+        ..default
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(cases())]
 
     #[test]
-    fn changed_bytes_never_panic(
+    fn fuzzed_bytes_never_panic(
         model in prop::sample::select(MODELS.to_vec()),
         changes in prop::collection::vec(
             (any::<prop::sample::Index>(), any::<u8>(), 0..4_u8), 1..8,
@@ -184,7 +193,7 @@ proptest! {
 
     /// The header stays JSON of the announced length, so that what lies behind is reached.
     #[test]
-    fn changed_headers_never_panic(
+    fn fuzzed_headers_never_panic(
         model in prop::sample::select(MODELS.to_vec()),
         in_header in prop::collection::vec((any::<prop::sample::Index>(), other_value()), 0..2),
         in_metadata in prop::collection::vec((any::<prop::sample::Index>(), other_value()), 0..3),

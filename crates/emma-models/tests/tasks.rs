@@ -153,6 +153,8 @@ fn several_classes_and_numbers_are_learned_stored_and_scored() {
             }
             Answers::Binary(_) => panic!("not binary"),
         }
+        let none = test.narrow(0, 0).unwrap();
+        assert_eq!(model.predict(none.modes()).unwrap().answers.n_rows(), 0);
         let error = model.probabilities(test.modes()).unwrap_err().to_string();
         let expected = format!("expected a binary model, got a {} one", task.kind());
         assert_eq!(error, expected);
@@ -236,7 +238,7 @@ fn an_unknown_task_is_named() {
     let error = Checkpoint::from_bytes(&other).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "unknown task kind multilabel in the model file; this version knows binary and multiclass and \
-         regression (nearest: multiclass)"
+        "unknown task kind \"multilabel\" in the model file; this version knows binary and multiclass and \
+         regression (did you mean multiclass?)"
     );
 }

@@ -586,4 +586,47 @@ mod tests {
         let error = with("[training]\ncorruption = [\"nois:1\"]\n");
         assert!(error.starts_with("emma.toml: line 6: "), "{error}");
     }
+
+    /// A file with every key.
+    const FULL: &str = include_str!("full.toml");
+
+    #[test]
+    fn every_key_is_understood() {
+        let config = Config::parse(FULL, "emma.toml").unwrap();
+        assert_eq!(config.training.corruption.len(), 2);
+        assert_eq!(config.threshold.to_string(), "cost:10,1");
+        // What is written into settings is all of it.
+        let settings = serde_json::to_value(&config).unwrap();
+        assert_eq!(settings["modes"][0][0], "hum");
+        assert_eq!(settings["attention"]["lambda_e"][1], 0.01);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn fuzzed_configurations_are_understood_or_refused_in_one_line(
+            changes in proptest::collection::vec(
+                (proptest::prelude::any::<proptest::sample::Index>(), proptest::prelude::any::<u8>(), 0..5_u8),
+                1..10,
+            ),
+        ) {
+            let mut bytes = FULL.as_bytes().to_vec();
+            for (place, byte, kind) in changes {
+                if bytes.is_empty() {
+                    break;
+                }
+                let place = place.index(bytes.len());
+                match kind {
+                    0 => bytes[place] = byte,
+                    1 => bytes.insert(place, byte),
+                    2 => drop(bytes.remove(place)),
+                    3 => bytes.truncate(place.max(bytes.len() / 2)),
+                    _ => bytes.insert(place, b",\n\"=[]:.#-"[usize::from(byte) % 10]),
+                }
+            }
+            let text = String::from_utf8_lossy(&bytes);
+            if let Err(error) = Config::parse(&text, "emma.toml") {
+                proptest::prop_assert!(error.to_string().starts_with("emma.toml: "), "{}", error);
+            }
+        }
+    }
 }

@@ -76,6 +76,10 @@ impl TrainedModel {
 impl TrainedModel {
     /// What the network's outputs answer, by the model's task: `[row][output]`.
     pub(super) fn outputs_of_task(&self, output: &ModelOutput) -> Result<Vec<Vec<f64>>> {
+        // candle's softmax has no largest of no rows.
+        if output.logits.elem_count() == 0 {
+            return Ok(Vec::new());
+        }
         let single = |values: &Tensor| numbers(&values.unsqueeze(1)?);
         match &self.metadata.task {
             Task::Binary { .. } => single(&output.probabilities()?),
