@@ -46,9 +46,7 @@ def expected(scores, modes):
     classes = [name for name in scores if name.startswith("probability_")]
     if classes:
         found["probability"] = np.array([scores[name] for name in classes], dtype=np.float64).T
-        names = [name.removeprefix("probability_") for name in classes]
-        found["label"] = np.array([names.index(label) for label in scores["label"]], dtype=np.int64)
-    elif "label" in scores:
+    if "label" in scores:
         found["label"] = np.array(scores["label"], dtype=np.int64)
     if "total_energy" in scores:
         for name in OUTPUTS_OF_MODES:

@@ -281,13 +281,13 @@ pub(crate) struct TrainArgs {
     /// Print metrics.json instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-    /// Append losses to a file, a line of JSON for each epoch
+    /// Append losses to a file, a line of JSON for each epoch; epochs that a resumed training does again come again
     #[arg(long, value_name = "FILE")]
     pub(crate) log_json: Option<PathBuf>,
     /// Write an event file for TensorBoard into a folder
     #[arg(long, value_name = "DIR")]
     pub(crate) tensorboard: Option<PathBuf>,
-    /// Seconds between two times that what is done is kept; 0 keeps every epoch
+    /// Seconds between two times that what is done is kept; 0 keeps every epoch, and every autoencoder in any case
     #[arg(long, value_name = "SECONDS", default_value_t = 5., value_parser = parse_seconds, allow_negative_numbers = true)]
     pub(crate) save_every: f64,
 }

@@ -18,6 +18,7 @@ mod folders;
 mod html_report;
 mod htru2_file;
 mod inspection;
+mod labels;
 mod networks;
 mod part;
 mod pipeline;

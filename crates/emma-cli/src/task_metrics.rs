@@ -46,12 +46,20 @@ impl TaskMetrics {
         })
     }
 
-    /// The measure that models are chosen and curves drawn by, by name: larger is better.
+    /// The measure that curves are drawn of, by name.
     pub(crate) fn main(&self) -> (&'static str, f64) {
         match self {
             Self::Binary(metrics) => ("f1", metrics.f1),
             Self::Multiclass(metrics) => ("macro_f1", metrics.macro_f1),
-            Self::Regression(metrics) => ("r_squared", metrics.r_squared),
+            Self::Regression(metrics) => ("rmse", metrics.rmse),
+        }
+    }
+
+    /// What models are chosen by: larger is better.
+    pub(crate) fn score(&self) -> f64 {
+        match self {
+            Self::Regression(metrics) => -metrics.rmse,
+            _ => self.main().1,
         }
     }
 
@@ -74,7 +82,8 @@ impl TaskMetrics {
             Self::Regression(metrics) => vec![
                 ("rmse", metrics.rmse),
                 ("mae", metrics.mae),
-                ("r_squared", metrics.r_squared),
+                // Of equal targets, as of a resample of a few rows, nothing can be explained.
+                ("r_squared", metrics.r_squared.unwrap_or(f64::NEG_INFINITY)),
             ],
         }
     }

@@ -55,9 +55,10 @@ fn alternative(mut model: Model) -> Vec<u8> {
 }
 
 /// That predicts something else than one of two classes.
-fn with_task(model: Model, task: &serde_json::Value) -> Vec<u8> {
+fn with_task(model: &Model, task: &serde_json::Value) -> Vec<u8> {
     let mut parts = Parts::of(&model.file());
     parts.metadata["task"] = task.clone();
+    parts.metadata["format_version"] = 2.into();
     parts.file()
 }
 
@@ -147,14 +148,14 @@ fn cases(place: &Place) -> Vec<&'static str> {
         (
             "several_classes",
             with_task(
-                with_layers(random(&[3, 2], true, 7), &[6, 4]),
+                &with_layers(random(&[3, 2], true, 7), &[6, 4]),
                 &serde_json::json!({"kind": "multiclass", "classes": ["b", "a", "d", "c"]}),
             ),
         ),
         (
             "number",
             with_task(
-                random(&[3, 2], true, 8),
+                &random(&[3, 2], true, 8),
                 &serde_json::json!({"kind": "regression", "mean": 200.0, "std": 50.0}),
             ),
         ),

@@ -213,7 +213,7 @@ fn an_interrupted_training_says_how_to_go_on_and_does_so_to_the_same_bits() {
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(
         told.ends_with(
-            "error: stopped before the end; to go on: emma train emma.toml --out stopped --resume\n"
+            "error: stopped before the end; to go on: emma train emma.toml --out stopped --threads 2 --resume\n"
         ),
         "{told}"
     );
@@ -271,12 +271,12 @@ fn several_classes_keep_their_names() {
     let scores = place.succeed("score --model model/model.safetensors --data table.csv");
     assert!(
         scores.starts_with(
-            "row,probability,label,total_energy,probability_calm,probability_frost,probability_storm\n"
+            "row,probability,label,class,total_energy,probability_calm,probability_frost,probability_storm\n"
         ),
         "{scores}"
     );
     let right = scores.lines().skip(1).enumerate();
-    let right = right.filter(|(row, line)| line.split(',').nth(2) == Some(names[row % 3]));
+    let right = right.filter(|(row, line)| line.split(',').nth(3) == Some(names[row % 3]));
     assert!(right.count() > 540);
 }
 
@@ -298,6 +298,57 @@ fn numbers_are_predicted_in_their_unit() {
         scores.starts_with("rank,row,prediction,total_energy\n1,"),
         "{scores}"
     );
+}
+
+/// As tables of one's own have it: the columns in the order of the configuration, then the target.
+#[test]
+fn without_a_header_the_last_column_is_the_target() {
+    let place = Place::new();
+    let table = sensors(600, |_, place| (place, (200. + 50. * place).to_string()));
+    let rows = table.lines().skip(1);
+    let rows: Vec<&str> = rows.map(|line| line.split_once(',').unwrap().1).collect();
+    place.write("table.csv", rows.join("\n"));
+    let config = SHORT.replace("positive = \"broken\"", "task = \"regression\"");
+    place.write("emma.toml", config.replace("epochs = 4", "epochs = 12"));
+    place.succeed("train emma.toml");
+    let metrics: Value = serde_json::from_str(&place.read_text("model/metrics.json")).unwrap();
+    let rmse = metrics["test"]["uncorrupted"]["rmse"].as_f64().unwrap();
+    // In the unit of the last column, whose deviation is 43; a feature would be predicted to nothing.
+    assert!((2. ..25.).contains(&rmse), "{rmse}");
+    let measured =
+        place.succeed("evaluate --model model/model.safetensors --data table.csv --resamples 20");
+    assert!(measured.contains("r_squared"), "{measured}");
+}
+
+#[test]
+fn a_missing_mode_is_measured_as_it_is_scored() {
+    let place = short_training();
+    place.succeed("train emma.toml --quiet");
+    let evaluate = "evaluate --model model/model.safetensors --data table.csv --resamples 0 --json";
+    let of = |more: &str| -> Value {
+        serde_json::from_str(&place.succeed(&format!("{evaluate} {more}"))).unwrap()
+    };
+    let missing = of("--corrupt heat:missing");
+    // By hand: the same table without the sensor, by `emma score`.
+    let table = two_classes(600);
+    let mut lines = table.lines();
+    let mut holes = format!("{}\n", lines.next().unwrap());
+    for line in lines {
+        let mut fields: Vec<&str> = line.split(',').collect();
+        (fields[3], fields[4]) = ("", "");
+        let _ = writeln!(holes, "{}", fields.join(","));
+    }
+    place.write("holes.csv", holes);
+    let scores =
+        place.succeed("score --model model/model.safetensors --data holes.csv --nan missing");
+    let found = scores
+        .lines()
+        .skip(1)
+        .filter(|line| line.split(',').nth(2) == Some("1"));
+    let counts = &missing["metrics"];
+    let expected = ["true_positives", "false_positives"].map(|name| counts[name].as_u64().unwrap());
+    assert_eq!(found.count() as u64, expected.iter().sum::<u64>());
+    assert_ne!(missing["metrics"]["brier"], of("")["metrics"]["brier"]);
 }
 
 #[test]
@@ -436,6 +487,15 @@ fn what_is_wrong_is_said_in_one_line_and_nothing_is_left_behind() {
     for file in ["ones", "three", "few", "columns", "text", "nothing"] {
         refused(SHORT, &format!("train emma.toml --data {file}.csv"));
     }
+    refused(
+        &SHORT.replace(
+            "positive = \"broken\"",
+            "task = \"multiclass\"\nthreshold = \"recall:0.9\"",
+        ),
+        "train emma.toml",
+    );
+    refused(SHORT, "train emma.toml --log-json table.csv");
+    refused(SHORT, "init table.csv --out table.csv --force");
     refused(SHORT, "train emma.toml --save-every -1");
     refused(SHORT, "train emma.toml --resume --fresh");
     refused(SHORT, "init numbers.csv --out new.toml");

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::feature_reader::{Header, excerpt, is_value};
-use crate::missing_values::MissingValues;
+use crate::missing_values::{MissingValues, is_missing};
+use crate::record_reader::RecordReader;
 use crate::text_table::TextTable;
 
 /// Most different values of a column of names.
@@ -56,7 +57,7 @@ impl Categories {
 ///
 /// # Errors
 /// Those of [`TableReader::open`](crate::TableReader::open) about the file and missing columns; [`Error::EmptyCategory`] for a row
-/// without a value, [`Error::TooManyCategories`] for more than 1,000 different ones, [`Error::RaggedRow`].
+/// without a value (nothing, `nan`, `na`, `null`), [`Error::CategoryText`] for one that is not UTF-8, [`Error::TooManyCategories`] for more than 1,000 different ones, [`Error::RaggedRow`].
 pub fn read_categories(
     path: impl AsRef<Path>,
     features: &[impl AsRef<str>],
@@ -64,38 +65,35 @@ pub fn read_categories(
 ) -> Result<Vec<Categories>> {
     let mut table = TextTable::open(path)?;
     let mut holds_row = false;
-    let fields: Vec<usize> = match table.records() {
-        Some(records) => {
-            let n_features = features.len();
-            let is_name = |&field: &usize| !is_value(records.field(field), MissingValues::AsNan);
-            let evidence = (0..n_features.min(records.n_fields())).find(is_name);
-            if let Some(evidence) = evidence {
-                let header = Header::new(table.file(), records, evidence, columns.iter().copied())?;
-                let fields = columns.iter().map(|name| Ok(header.require(name)?.field));
-                fields.collect::<Result<_>>()?
-            } else {
-                if records.n_fields() != n_features + 1 || columns.len() > 1 {
-                    return Err(Error::HeaderlessColumnCount {
-                        file: table.file().to_owned(),
-                        line: records.record_line(),
-                        features: features
-                            .iter()
-                            .map(|name| name.as_ref().to_owned())
-                            .collect(),
-                        label_required: true,
-                        found: records.n_fields(),
-                    });
-                }
-                holds_row = true;
-                vec![n_features; columns.len()]
+    let fields: Vec<usize> = if let Some(records) = table.records() {
+        let n_features = features.len();
+        let is_name = |&field: &usize| !is_value(records.field(field), MissingValues::AsNan);
+        let evidence = (0..n_features.min(records.n_fields())).find(is_name);
+        if let Some(evidence) = evidence {
+            let header = Header::new(table.file(), records, evidence, columns.iter().copied())?;
+            let fields = columns.iter().map(|name| Ok(header.require(name)?.field));
+            fields.collect::<Result<_>>()?
+        } else {
+            if records.n_fields() != n_features + 1 || columns.len() > 1 {
+                return Err(Error::HeaderlessColumnCount {
+                    file: table.file().to_owned(),
+                    line: records.record_line(),
+                    features: features
+                        .iter()
+                        .map(|name| name.as_ref().to_owned())
+                        .collect(),
+                    label_required: true,
+                    found: records.n_fields(),
+                });
             }
+            holds_row = true;
+            vec![n_features; columns.len()]
         }
-        None => {
-            table.keep(columns)?;
-            let names = table.parquet_names().unwrap_or_default();
-            let place = |column: &&str| names.iter().position(|name| name == column);
-            columns.iter().filter_map(place).collect()
-        }
+    } else {
+        table.keep(columns)?;
+        let names = table.parquet_names().unwrap_or_default();
+        let place = |column: &&str| names.iter().position(|name| name == column);
+        columns.iter().filter_map(place).collect()
     };
     let is_text = table.records().is_some();
     let n_fields = table.n_fields();
@@ -104,20 +102,28 @@ pub fn read_categories(
         if is_text && table.n_fields() != n_fields {
             return Err(Error::RaggedRow {
                 file: table.file().to_owned(),
-                line: table.records().map_or(0, |records| records.record_line()),
+                line: table.records().map_or(0, RecordReader::record_line),
                 expected: n_fields,
                 found: table.n_fields(),
             });
         }
         for ((coding, &field), column) in found.iter_mut().zip(&fields).zip(columns) {
             let text = table.field(field);
-            if text.is_empty() {
+            if is_missing(text) {
                 return Err(Error::EmptyCategory {
                     file: table.file().to_owned(),
                     place: table.place(),
                     column: (*column).to_owned(),
                 });
             }
+            let Ok(text) = std::str::from_utf8(text) else {
+                return Err(Error::CategoryText {
+                    file: table.file().to_owned(),
+                    place: table.place(),
+                    column: (*column).to_owned(),
+                    found: excerpt(text),
+                });
+            };
             if !coding.add(text) {
                 return Err(Error::TooManyCategories {
                     file: table.file().to_owned(),
@@ -134,7 +140,7 @@ pub fn read_categories(
 /// A column while it is read.
 struct Coding {
     categories: Categories,
-    places: HashMap<Vec<u8>, u32>,
+    places: HashMap<String, u32>,
 }
 
 impl Default for Coding {
@@ -151,15 +157,15 @@ impl Default for Coding {
 
 impl Coding {
     /// Adds a row; false if there are too many values.
-    fn add(&mut self, text: &[u8]) -> bool {
+    fn add(&mut self, text: &str) -> bool {
         let categories = &mut self.categories;
         let code = match self.places.get(text) {
             Some(&code) => code,
             None if categories.levels.len() == MOST_LEVELS => return false,
             None => {
                 let code = categories.levels.len() as u32;
-                categories.levels.push(excerpt(text));
-                self.places.insert(text.to_vec(), code);
+                categories.levels.push(text.to_owned());
+                self.places.insert(text.to_owned(), code);
                 code
             }
         };
@@ -223,16 +229,20 @@ mod tests {
             error,
             "line 3: expected a value in column \"y\", found none"
         );
-        let mut text = "x,y\n".to_owned();
-        for row in 0..=MOST_LEVELS {
-            text.push_str(&format!("1,{row}\n"));
-        }
+        let rows = (0..=MOST_LEVELS).map(|row| format!("1,{row}\n"));
+        let text = format!("x,y\n{}", rows.collect::<String>());
         let error = message(read(&text, &["x"], &["y"]));
         assert_eq!(
             error,
             "line 1002: expected at most 1000 different values in column \"y\", found one more (is it a \
              number to predict?)"
         );
+        let error = message(read("x,y\n1,NA\n", &["x"], &["y"]));
+        assert!(error.starts_with("line 2: expected a value"), "{error}");
+        let long = "n".repeat(70);
+        let text = format!("x,y\n1,{long}a\n1,{long}b\n");
+        let found = read(&text, &["x"], &["y"]).expect("readable");
+        assert_eq!(found[0].levels, [format!("{long}a"), format!("{long}b")]);
         let error = message(read("x,y\n1,a,3\n", &["x"], &["y"]));
         assert!(error.starts_with("line 2: "), "{error}");
         let error = message(read("x,y\n1,a\n", &["x"], &["z"]));

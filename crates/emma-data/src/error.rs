@@ -429,6 +429,18 @@ pub enum Error {
         /// Name of the column.
         column: String,
     },
+    /// A name is no text.
+    #[error("{file}: {place}: expected UTF-8 in column {column:?}, found {found:?}")]
+    CategoryText {
+        /// File, as the caller named it.
+        file: String,
+        /// Where the row stands.
+        place: Place,
+        /// Name of the column.
+        column: String,
+        /// What the field holds, as far as it is text.
+        found: String,
+    },
     /// A column of names has too many different ones to be one.
     #[error(
         "{file}: {place}: expected at most {most} different values in column {column:?}, found one more \

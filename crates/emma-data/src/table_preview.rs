@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::feature_reader::{excerpt, parse};
 use crate::missing_values::is_missing;
+use crate::record_reader::RecordReader;
 use crate::text_table::TextTable;
 
 /// Most different values that are kept of a column.
@@ -62,9 +63,12 @@ impl TablePreview {
                 let is_name = |text: &[u8]| parse::<f64>(text).is_none() && !is_missing(text);
                 let has_names = fields.clone().any(is_name);
                 holds_row = !has_names;
-                let name = |(field, text): (usize, &[u8])| match has_names {
-                    true => String::from_utf8_lossy(text).into_owned(),
-                    false => format!("column_{}", field + 1),
+                let name = |(field, text): (usize, &[u8])| {
+                    if has_names {
+                        String::from_utf8_lossy(text).into_owned()
+                    } else {
+                        format!("column_{}", field + 1)
+                    }
                 };
                 (has_names, fields.enumerate().map(name).collect())
             }
@@ -103,7 +107,7 @@ impl TablePreview {
         if n_rows == 0 {
             return Err(Error::NoRows {
                 file: table.file().to_owned(),
-                line: table.records().map_or(1, |records| records.record_line()),
+                line: table.records().map_or(1, RecordReader::record_line),
             });
         }
         Ok(Self {

@@ -74,11 +74,12 @@ impl Adam {
     pub(crate) fn remember(&mut self, memory: &Memory) {
         self.n_steps = memory.n_steps;
         self.decayed = [1.; 2];
-        // As the steps did it, to the same bits; after some hundred thousand both are 0 and stay it.
+        // As the steps did it, to the same bits; after some hundred thousand nothing changes any more.
         for _ in 0..memory.n_steps {
+            let before = self.decayed.map(f64::to_bits);
             self.decayed[0] *= BETA_1;
             self.decayed[1] *= BETA_2;
-            if self.decayed.iter().all(|&left| left <= 0.) {
+            if self.decayed.map(f64::to_bits) == before {
                 break;
             }
         }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::{FORMAT_VERSION, NEWEST_FORMAT_VERSION};
 use crate::error::{Error, Result};
 
 /// What a model predicts: one of two classes, one of several, or a number.
@@ -62,6 +63,14 @@ impl Task {
         }
     }
 
+    /// The oldest version of the model file that can hold it.
+    pub fn format_version(&self) -> u64 {
+        match self {
+            Self::Binary { .. } => FORMAT_VERSION,
+            Self::Multiclass { .. } | Self::Regression { .. } => NEWEST_FORMAT_VERSION,
+        }
+    }
+
     /// Names of the classes, if tables have them by name.
     pub fn classes(&self) -> &[String] {
         match self {
@@ -75,7 +84,11 @@ impl Task {
         *self == Self::default()
     }
 
-    pub(crate) fn validate(&self) -> Result<()> {
+    /// Whether it makes sense.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] for classes that are too few or not different, and for a mean or deviation out of range.
+    pub fn validate(&self) -> Result<()> {
         let refuse = |message: String| Err(Error::Checkpoint(message));
         let classes = self.classes();
         if classes.iter().collect::<HashSet<_>>().len() < classes.len() {

@@ -111,7 +111,7 @@ fn metadata(task: &Task) -> ModelMetadata {
         columns: [0, 1].map(|column| format!("{mode}_{column}")).into(),
     });
     ModelMetadata {
-        format_version: FORMAT_VERSION,
+        format_version: task.format_version(),
         name: None,
         modes: modes.into(),
         label: "weather".into(),
@@ -140,8 +140,9 @@ fn several_classes_and_numbers_are_learned_stored_and_scored() {
             Answers::Multiclass(rows) => {
                 let right = rows.iter().zip(&labels).filter(|(row, label)| {
                     assert!((row.iter().sum::<f32>() - 1.).abs() < 1e-6);
-                    let best = (0..3).max_by(|&a, &b| row[a].total_cmp(&row[b]));
-                    best == Some(**label as usize)
+                    let best = (0..3u8)
+                        .max_by(|&a, &b| row[usize::from(a)].total_cmp(&row[usize::from(b)]));
+                    best.map(f32::from) == Some(**label)
                 });
                 assert!(right.count() > N_ROWS * 95 / 100);
             }
@@ -224,6 +225,22 @@ fn a_network_without_one_output_a_class_is_refused() {
         error.to_string(),
         "not a valid model file: expected a last layer with 1 output, got 3"
     );
+}
+
+#[test]
+fn the_first_format_version_holds_binary_classifiers_alone() {
+    for (task, _) in tasks() {
+        let mut metadata = metadata(&task);
+        metadata.format_version = FORMAT_VERSION;
+        let error = Checkpoint::new(metadata, BTreeMap::new()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "not a valid model file: expected format_version 2 with a task of kind {}, got 1",
+                task.kind()
+            )
+        );
+    }
 }
 
 #[test]

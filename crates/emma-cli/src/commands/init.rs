@@ -13,6 +13,10 @@ use crate::pipeline::init::Guess;
 const MOST_ROWS: usize = 10_000;
 
 pub(crate) fn run(args: &InitArgs, global: &GlobalArgs) -> CommandResult<()> {
+    files::check_targets(
+        &[("--out", (args.out.as_os_str() != "-").then_some(&*args.out))],
+        &[("the table", Some(&*args.data))],
+    )?;
     let preview = TablePreview::open(&args.data, MOST_ROWS)?;
     let file = args.data.display();
     if !preview.has_names {

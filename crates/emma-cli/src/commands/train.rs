@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use candle_core::Device;
 use serde_json::{Value, json};
 
 use crate::args::{GlobalArgs, TrainArgs};
+use crate::device::DeviceChoice;
 use crate::experiment::folder::prepare_for;
 use crate::failure::{CommandResult, Failure};
 use crate::files;
@@ -33,13 +35,19 @@ pub(crate) fn run(args: &TrainArgs, global: &GlobalArgs) -> CommandResult<()> {
             args.config.display()
         ))
     })?;
+    let log = ("--log-json", args.log_json.as_deref());
+    let inputs = [
+        ("the configuration", Some(&*args.config)),
+        ("the table", Some(&**data)),
+    ];
+    files::check_targets(&[log], &inputs)?;
     // Before anything is written: whatever is wrong with the table leaves no folder behind.
     let rows = Rows::read(&config, data, &device)?;
     let folder = &args.out;
     let earlier: Option<Metrics> = prepare_for(
         METRICS_FILE,
         folder,
-        &settings(&config, &rows.sha256)?,
+        &settings(&config, &rows.sha256, &device)?,
         &OUTPUTS,
         args.fresh,
         |_| (),
@@ -58,6 +66,8 @@ pub(crate) fn run(args: &TrainArgs, global: &GlobalArgs) -> CommandResult<()> {
         )));
     }
     if let Some(metrics) = earlier {
+        // A run that was killed just before it did so.
+        state_file.remove();
         return show(&metrics, folder, args, global);
     }
     let total = Pipeline::n_epochs(&config)?;
@@ -78,11 +88,11 @@ pub(crate) fn run(args: &TrainArgs, global: &GlobalArgs) -> CommandResult<()> {
     };
     let state = state_file.read()?;
     let outcome = pool(global, &device)?.install(|| pipeline.run(state));
-    reporter.finish()?;
+    reporter.finish();
     let Some(outcome) = outcome? else {
         return Err(Failure::Failed(anyhow::anyhow!(
             "stopped before the end; to go on: {}",
-            command(args, data)
+            command(args, global, data)
         )));
     };
     files::write(&folder.join(MODEL_FILE), &outcome.checkpoint.to_bytes()?)?;
@@ -93,16 +103,25 @@ pub(crate) fn run(args: &TrainArgs, global: &GlobalArgs) -> CommandResult<()> {
     // Last: where it is, all else is.
     files::write_json(&folder.join(METRICS_FILE), &outcome.metrics)?;
     state_file.remove();
-    show(&outcome.metrics, folder, args, global)
+    show(&outcome.metrics, folder, args, global)?;
+    // The model is there, whatever became of its logs.
+    reporter.failure()
 }
 
 /// All that the model depends on; marks a folder as one of a training.
-fn settings(config: &Config, data_sha256: &str) -> CommandResult<Value> {
+fn settings(config: &Config, data_sha256: &str, device: &Device) -> CommandResult<Value> {
+    // The same numbers come from devices of the same kind alone.
+    let device = match device {
+        Device::Cpu => "cpu",
+        Device::Cuda(_) => "cuda",
+        Device::Metal(_) => "metal",
+    };
     let config = serde_json::to_value(config).map_err(|error| Failure::Failed(error.into()))?;
     Ok(json!({
         "experiment": "train",
         "version": env!("CARGO_PKG_VERSION"),
         "data_sha256": data_sha256,
+        "device": device,
         "config": config,
     }))
 }
@@ -125,13 +144,23 @@ fn show(
 }
 
 /// What goes on with a training that was stopped.
-fn command(args: &TrainArgs, data: &Path) -> String {
-    let mut command = format!("emma train {}", quoted(&args.config));
-    if args.data.is_some() {
-        command.push_str(&format!(" --data {}", quoted(data)));
+fn command(args: &TrainArgs, global: &GlobalArgs, data: &Path) -> String {
+    let mut words = vec!["emma train".to_owned(), quoted(&args.config)];
+    let files = [
+        ("--data", args.data.as_ref().map(|_| data)),
+        ("--out", Some(&*args.out)),
+        ("--log-json", args.log_json.as_deref()),
+        ("--tensorboard", args.tensorboard.as_deref()),
+    ];
+    for (option, path) in files {
+        words.extend(path.map(|path| format!("{option} {}", quoted(path))));
     }
-    command.push_str(&format!(" --out {} --resume", quoted(&args.out)));
-    command
+    if global.device != DeviceChoice::Cpu {
+        words.push(format!("--device {}", global.device));
+    }
+    words.extend(global.threads.map(|threads| format!("--threads {threads}")));
+    words.push("--resume".to_owned());
+    words.join(" ")
 }
 
 /// A path as a shell takes it.

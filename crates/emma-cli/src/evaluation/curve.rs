@@ -1,5 +1,6 @@
 //! A measure over growing levels of one corruption.
 
+use std::fmt::Write as _;
 use std::str::FromStr;
 
 use emma_data::ModeCorruption;
@@ -87,9 +88,24 @@ pub(crate) struct CurvePoint {
 }
 
 impl Curve {
-    /// A line a level, with a bar from 0 to 1.
+    /// Whether the measure lies between 0 and 1.
+    fn is_share(&self) -> bool {
+        self.measure != "rmse"
+    }
+
+    /// A line a level, with a bar from 0 to 1, or to the largest of an error.
     pub(crate) fn to_text(&self) -> String {
         const WIDTH: f64 = 40.;
+        let largest = self
+            .points
+            .iter()
+            .map(|point| point.estimate)
+            .fold(0., f64::max);
+        let longest = if self.is_share() || largest <= 0. {
+            1.
+        } else {
+            largest
+        };
         let mut rows = vec![vec![
             "level".to_owned(),
             self.measure.to_owned(),
@@ -115,10 +131,10 @@ impl Curve {
             .max()
             .unwrap_or(0);
         for (line, point) in lines.zip(&self.points) {
-            let share = point.estimate.clamp(0., 1.);
+            let share = (point.estimate / longest).clamp(0., 1.);
             #[expect(clippy::cast_sign_loss, reason = "a share of the width")]
             let bar = "#".repeat((share * WIDTH).round() as usize);
-            text.push_str(&format!("{line:<widest$}  |{bar}\n"));
+            let _ = writeln!(text, "{line:<widest$}  |{bar}"); // Writing to a String cannot fail.
         }
         text
     }
@@ -133,7 +149,8 @@ impl Curve {
             (point.level, estimate)
         });
         let x = Axis::dimensionless(format!("Level of {} on {}", spec.kind, spec.mode));
-        let y = Axis::dimensionless(self.measure).range(0., 1.);
+        let y = Axis::dimensionless(self.measure);
+        let y = if self.is_share() { y.range(0., 1.) } else { y };
         let chart = Chart::new(x, y).line(Line::estimated("", points));
         Figure::new(
             "",

@@ -12,7 +12,9 @@ use ndarray::Array2;
 
 use crate::args::RowsArg;
 use crate::failure::{CommandResult, Failure};
-use crate::part::{tensor, tensors};
+use crate::labels::{self, TableWithTarget, plain_class};
+use crate::part::tensors;
+use crate::pipeline::rows::answers;
 
 /// Rows with what is to be predicted of them.
 pub(crate) struct LabeledTable {
@@ -34,14 +36,22 @@ impl LabeledTable {
             .iter()
             .map(|mode| ModeColumns::new(mode.name.clone(), mode.columns.clone()))
             .collect();
-        let config = TableConfig::new(modes.clone(), None, MissingValues::Refuse)?;
-        let table = Table::open(path, &config)?;
-        let targets = read_targets(path, &metadata.label, &metadata.task, &config.features())?;
-        if targets.len() != table.n_rows() {
+        let (raw, targets) = if matches!(metadata.task, Task::Regression { .. }) {
+            let missing = MissingValues::Refuse;
+            let table = TableWithTarget::open(path, &modes, &metadata.label, missing)?;
+            (table.modes, table.target)
+        } else {
+            let config = TableConfig::new(modes.clone(), None, MissingValues::Refuse)?;
+            let table = Table::open(path, &config)?;
+            let features = config.features();
+            let targets = read_classes(path, &metadata.label, &metadata.task, &features)?;
+            (labels::values(&table), targets)
+        };
+        let n_rows = raw.first().map_or(0, Array2::nrows);
+        if targets.len() != n_rows {
             return Err(Failure::input(format!(
-                "{}: expected a label in each of {} rows, got {}",
+                "{}: expected a label in each of {n_rows} rows, got {}",
                 path.display(),
-                table.n_rows(),
                 targets.len()
             )));
         }
@@ -54,11 +64,6 @@ impl LabeledTable {
                 targets.len()
             )));
         }
-        let raw: Vec<Array2<f32>> = table
-            .modes()
-            .iter()
-            .map(|mode| mode.values.clone())
-            .collect();
         let standardized = modes
             .iter()
             .zip(&raw)
@@ -117,35 +122,16 @@ impl LabeledTable {
             corrupted = corrupted.with_labels(&labels)?;
         }
         let corrupted = corrupted.then_each(&names, &record, corruptions, rng)?;
-        let (mut values, missing) = corrupted.into_masked();
-        for ((row, mode_index), &missing) in missing.indexed_iter() {
-            if missing {
-                values[mode_index].row_mut(row).fill(0.);
-            }
-        }
-        let modes: Vec<Tensor> = values
-            .iter()
-            .map(|mode| tensor(mode, &Device::Cpu))
-            .collect::<CommandResult<_>>()?;
-        Ok(model.predict_standardized(&modes)?.answers)
+        answers(corrupted, model, &Device::Cpu)
     }
 }
 
-fn read_targets(
+fn read_classes(
     path: &Path,
     label: &str,
     task: &Task,
     features: &[&str],
 ) -> CommandResult<Vec<f32>> {
-    if matches!(task, Task::Regression { .. }) {
-        let target = TableConfig::new(
-            vec![ModeColumns::new("target", [label])],
-            None,
-            MissingValues::Refuse,
-        )?;
-        let table = Table::open(path, &target)?;
-        return Ok(table.modes()[0].values.iter().copied().collect());
-    }
     let found = read_categories(path, features, &[label])?;
     let Some(Categories { levels, codes }) = found.into_iter().next() else {
         return Err(Failure::input("expected a label column".to_owned()));
@@ -153,11 +139,7 @@ fn read_targets(
     let classes = task.classes();
     let place = |level: &String| -> Option<f32> {
         if classes.is_empty() {
-            // Programs that know only one kind of number write labels as 1.0.
-            let number = level.parse::<f32>().ok()?;
-            return [0., 1.]
-                .into_iter()
-                .find(|class| (class - number).abs() < f32::EPSILON);
+            return plain_class(level).map(|class| class as f32);
         }
         let place = classes.iter().position(|class| class == level)?;
         Some(place as f32)

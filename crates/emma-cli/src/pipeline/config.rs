@@ -419,14 +419,11 @@ fn nearest_key(message: &str) -> Option<&str> {
     quoted.min_by_key(|key| strsim::damerau_levenshtein(&found.to_lowercase(), key))
 }
 
-fn checked<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+fn checked<'de, T: Deserialize<'de> + std::fmt::Debug, D: Deserializer<'de>>(
     deserializer: D,
     is_valid: impl Fn(&T) -> bool,
     expected: &str,
-) -> Result<T, D::Error>
-where
-    T: std::fmt::Debug,
-{
+) -> Result<T, D::Error> {
     let value = T::deserialize(deserializer)?;
     if is_valid(&value) {
         return Ok(value);

@@ -117,9 +117,10 @@ impl Guess {
                 "# The class that is looked for; the other one counts as negative.\npositive = {}",
                 quoted(positive)
             )),
-            None => line(
+            None if self.task == "binary" => line(
                 "# positive = \"NAME\" # with classes in words: the one that is looked for".into(),
             ),
+            None => {}
         }
         line(format!(
             "# Rows that lack a value: \"refuse\" stops at the first, \"drop\" leaves them out and counts them.\n\
@@ -136,11 +137,16 @@ impl Guess {
             "model = \"{}\"",
             if self.modes.len() > 1 { "with" } else { "base" }
         ));
+        if self.task == "binary" {
+            line(
+                "# How the decision threshold is chosen on validation rows: max_f1, roc_corner, recall:0.95, fpr:0.01,\n\
+                 # or cost:10,1 (a missed positive costs 10, a false alarm 1).\n\
+                 threshold = \"max_f1\""
+                    .into(),
+            );
+        }
         line(
-            "# How the decision threshold is chosen on validation rows: max_f1, roc_corner, recall:0.95, fpr:0.01,\n\
-             # or cost:10,1 (a missed positive costs 10, a false alarm 1).\n\
-             threshold = \"max_f1\"\n\n\
-             # Modes: columns that come from one sensor and fail together. The more honestly they are cut,\n\
+            "\n# Modes: columns that come from one sensor and fail together. The more honestly they are cut,\n\
              # the better a broken one can be told.\n[modes]"
                 .into(),
         );
@@ -233,7 +239,19 @@ fn modes(columns: &[&str]) -> Vec<(String, Vec<String>)> {
 
 /// A string of TOML.
 fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            // On one line, also within a comment.
+            c if c.is_control() => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(c)); // Writing to a String cannot fail.
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 #[cfg(test)]

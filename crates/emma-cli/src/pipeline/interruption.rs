@@ -22,7 +22,7 @@ impl Interruption {
                 // Whatever is being written gets its name only when it is whole.
                 std::process::exit(1);
             }
-            files::tell("stopping after this epoch; once more stops at once");
+            files::tell("stopping after this epoch, or this autoencoder; once more stops at once");
         })
         .context("cannot listen for Ctrl-C")?;
         Ok(interruption)

@@ -124,15 +124,16 @@ impl Reporter {
         }
     }
 
-    /// Removes the bar; the first log that could not be written is a failure.
-    pub(crate) fn finish(self) -> CommandResult<()> {
+    /// Removes the bar.
+    pub(crate) fn finish(&self) {
         self.progress.finish();
-        let logs = self
-            .logs
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        match logs.failure {
-            Some(failure) => Err(Failure::Failed(anyhow::anyhow!(failure))),
+    }
+
+    /// The first log that could not be written, if any.
+    pub(crate) fn failure(&self) -> CommandResult<()> {
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        match &logs.failure {
+            Some(failure) => Err(Failure::Failed(anyhow::anyhow!(failure.clone()))),
             None => Ok(()),
         }
     }

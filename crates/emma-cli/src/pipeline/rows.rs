@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use emma_attention::ModeMask;
 use emma_data::{
-    Categories, CorruptedModes, CorruptionRecord, Generator, MissingValues, ModeColumns,
-    ModeCorruption, Split, Standardization, Table, TableConfig, generator, read_categories,
-    stratified_split_of_classes,
+    Categories, CorruptedModes, CorruptionRecord, Generator, ModeColumns, ModeCorruption, Split,
+    Standardization, Table, generator, read_categories, stratified_split_of_classes,
 };
-use emma_models::{Batch, Loss, Task};
+use emma_models::{Answers, Batch, Loss, Task, TrainedModel};
 use ndarray::{Array2, Axis};
 use rand::Rng;
 
 use super::config::{Config, MissingRows, TaskName};
 use crate::digest;
 use crate::failure::{CommandResult, Failure};
+use crate::labels::{self, TableWithTarget, plain_class};
 use crate::part::{Part, tensor, tensors};
 
 /// Values of a split column.
@@ -49,33 +50,44 @@ impl Rows {
         let refuse = |message: String| Failure::input(format!("{file}: {message}"));
         let sha256 = digest::of_file(path)
             .map_err(|error| refuse(format!("expected a table, it cannot be read: {error}")))?;
-        let table = Table::open(path, &config.table(None)?)?;
-        let features = config.table(None)?;
-        let features = features.features();
-        let targets = read_targets(config, path, &features).map_err(|failure| match failure {
-            Failure::BadInput(error) => Failure::BadInput(error),
-            other => other,
-        })?;
-        if targets.values.len() != table.n_rows() {
+        let layout = config.table(None)?;
+        let features = layout.features();
+        let (modes, is_incomplete, targets) = if config.task == TaskName::Regression {
+            let (label, missing) = (&config.label, config.missing.values());
+            let table = TableWithTarget::open(path, &config.modes, label, missing)?;
+            let targets = Targets {
+                // Mean and deviation come from the training rows.
+                task: Task::Regression { mean: 0., std: 1. },
+                classes: vec![0; table.target.len()],
+                values: table.target,
+            };
+            (table.modes, table.is_incomplete, targets)
+        } else {
+            let table = Table::open(path, &layout)?;
+            let targets = read_classes(config, path, &features)?;
+            (
+                labels::values(&table),
+                labels::is_incomplete(&table),
+                targets,
+            )
+        };
+        let n_rows = is_incomplete.len();
+        if targets.values.len() != n_rows {
             return Err(refuse(format!(
-                "expected a label in each of {} rows, got {}",
-                table.n_rows(),
+                "expected a label in each of {n_rows} rows, got {}",
                 targets.values.len()
             )));
         }
-        let incomplete = table.incomplete();
-        let is_complete = |row: &usize| !incomplete.row(*row).iter().any(|&flag| flag);
-        let kept: Vec<usize> = (0..table.n_rows()).filter(is_complete).collect();
+        targets
+            .task
+            .validate()
+            .map_err(|error| refuse(format!("column {:?}: {error}", config.label)))?;
+        let kept: Vec<usize> = (0..n_rows).filter(|&row| !is_incomplete[row]).collect();
         let split = match &config.split.column {
             Some(column) => read_split(path, &features, column, &kept)?,
             None => draw_split(config, &targets, &kept).map_err(|f| f.context(file.clone()))?,
         };
         check_classes(&targets, &split, &file)?;
-        let modes: Vec<Array2<f32>> = table
-            .modes()
-            .iter()
-            .map(|mode| mode.values.clone())
-            .collect();
         let of = |rows: &[usize]| -> Vec<Array2<f32>> {
             modes
                 .iter()
@@ -107,7 +119,7 @@ impl Rows {
             train: part(&split.train)?,
             validation: part(&split.validation)?,
             test: part(&split.test)?,
-            n_left_out: table.n_rows() - kept.len(),
+            n_left_out: n_rows - kept.len(),
             task,
             standardization,
             sha256,
@@ -165,13 +177,14 @@ pub(crate) fn mixture(part: &Part, config: &Config, rng: &mut Generator) -> Comm
     Ok(batch.with_corruption_sign(tensor(&record.signs(), &part.device)?)?)
 }
 
-/// All rows of a part with one corruption, one tensor a mode.
-pub(crate) fn corrupted(
+/// What a model says of all rows of a part with one corruption; a missing mode is left out, as `emma score` does it.
+pub(crate) fn corrupted_answers(
     part: &Part,
     modes: &[ModeColumns],
     corruption: &ModeCorruption,
+    model: &TrainedModel,
     rng: &mut Generator,
-) -> CommandResult<Vec<Tensor>> {
+) -> CommandResult<Answers> {
     let names: Vec<&str> = modes.iter().map(|mode| mode.name.as_str()).collect();
     let all = CorruptionRecord::all(part.n_rows(), modes.len())?;
     let corrupted = CorruptedModes::of(&part.standardized)?.then_each(
@@ -180,10 +193,27 @@ pub(crate) fn corrupted(
         std::slice::from_ref(corruption),
         rng,
     )?;
-    tensors(&without_missing(corrupted), &part.device)
+    answers(corrupted, model, &part.device)
 }
 
-/// A missing mode is 0, the mean of a standard score.
+/// What a model says of corrupted standard scores; a missing mode is left out, as `emma score` does it.
+pub(crate) fn answers(
+    corrupted: CorruptedModes,
+    model: &TrainedModel,
+    device: &Device,
+) -> CommandResult<Answers> {
+    let (values, missing) = corrupted.into_masked();
+    let n_modes = values.len();
+    let values = tensors(&values, device)?;
+    if !missing.iter().any(|&missing| missing) {
+        return Ok(model.predict_standardized(&values)?.answers);
+    }
+    let present = missing.iter().map(|&missing| !missing).collect();
+    let mask = ModeMask::new(present, n_modes)?;
+    Ok(model.predict_standardized_masked(&values, &mask)?.answers)
+}
+
+/// For training, a missing mode is 0, the mean of a standard score.
 fn without_missing(corrupted: CorruptedModes) -> Vec<Array2<f32>> {
     let (mut values, missing) = corrupted.into_masked();
     for ((row, mode_index), &missing) in missing.indexed_iter() {
@@ -199,22 +229,7 @@ fn batch(modes: Vec<Tensor>, part: &Part) -> CommandResult<Batch> {
     Ok(Batch::new(modes, targets)?)
 }
 
-fn read_targets(config: &Config, path: &Path, features: &[&str]) -> CommandResult<Targets> {
-    if config.task == TaskName::Regression {
-        let target = TableConfig::new(
-            vec![ModeColumns::new("target", [config.label.clone()])],
-            None,
-            MissingValues::Refuse,
-        )?;
-        let table = Table::open(path, &target)?;
-        let values: Vec<f32> = table.modes()[0].values.iter().copied().collect();
-        return Ok(Targets {
-            // Mean and deviation come from the training rows.
-            task: Task::Regression { mean: 0., std: 1. },
-            classes: vec![0; values.len()],
-            values,
-        });
-    }
+fn read_classes(config: &Config, path: &Path, features: &[&str]) -> CommandResult<Targets> {
     let found = read_categories(path, features, &[&config.label])?;
     let found = found.into_iter().next().map(Categories::sorted);
     let Some(Categories { levels, codes }) = found else {
@@ -244,8 +259,7 @@ fn read_targets(config: &Config, path: &Path, features: &[&str]) -> CommandResul
     let [first, second] = &levels[..] else {
         return Err(refuse("2 classes"));
     };
-    let numbers: Option<Vec<f64>> = levels.iter().map(|level| level.parse().ok()).collect();
-    let is_plain = numbers.is_some_and(|numbers| numbers == [0., 1.]);
+    let is_plain = (plain_class(first), plain_class(second)) == (Some(0), Some(1));
     let positive = match &config.positive {
         None if is_plain => second,
         Some(positive) => levels

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use emma_attention::Regularizers;
 use emma_data::{ModeCorruption, generator};
 use emma_energy::SeededVarMap;
-use emma_models::checkpoint::{FORMAT_VERSION, Kind};
+use emma_models::checkpoint::Kind;
 use emma_models::trained::{ALTERNATIVE_ATTENTION, DENOISING_AUTOENCODER, MLP};
 use emma_models::{
     Batch, Checkpoint, ModeColumns, ModelMetadata, Task, ThresholdRule, TrainedModel, Trainee,
@@ -20,7 +20,7 @@ use super::config::{Config, ModelName};
 use super::interruption::Interruption;
 use super::outcome::{CandidateMetrics, HistoryRow, Metrics, Outcome, PartSizes};
 use super::reporter::Reporter;
-use super::rows::{Rows, corrupted, mixture};
+use super::rows::{Rows, corrupted_answers, mixture};
 use super::state_file::{StageProgress, State, StateFile};
 use crate::energies::{Energies, TrainedAutoencoder};
 use crate::failure::CommandResult;
@@ -88,7 +88,7 @@ impl TrainingRows for Lesson<'_> {
     }
 }
 
-impl<'a> Pipeline<'a> {
+impl Pipeline<'_> {
     /// Epochs of a whole training.
     pub(crate) fn n_epochs(config: &Config) -> CommandResult<u64> {
         let stage_one = match config.model {
@@ -136,7 +136,9 @@ impl<'a> Pipeline<'a> {
             self.save(&mut state, None)?;
             fit.history
         };
-        let mut history = self.energy_history(&state);
+        let modes = state.progress.energies.iter();
+        let of_mode = |(mode, losses): &(String, Vec<f64>)| HistoryRow::of_energy(mode, losses);
+        let mut history: Vec<HistoryRow> = modes.flat_map(of_mode).collect();
         history.extend(HistoryRow::of(base.name, 0, &base_history));
         if self.config.model == ModelName::Base {
             let fit = Fit {
@@ -228,13 +230,6 @@ impl<'a> Pipeline<'a> {
             }
         }
         Ok(Some(Energies::new(trained)?))
-    }
-
-    fn energy_history(&self, state: &State) -> Vec<HistoryRow> {
-        let modes = state.progress.energies.iter();
-        modes
-            .flat_map(|(mode, losses)| HistoryRow::of_energy(mode, losses))
-            .collect()
     }
 
     /// Trains the models of a stage, the best of several starts if one is born dead; nothing if the user
@@ -424,7 +419,7 @@ impl<'a> Pipeline<'a> {
                 // Combinations are compared where each does best, whatever the rule of the threshold.
                 metadata.threshold = choose(ThresholdRule::MaxF1)?;
                 let model = self.trained(&metadata, &tensors)?;
-                let score = TaskMetrics::of(&model, &answers, &targets)?.main().1;
+                let score = TaskMetrics::of(&model, &answers, &targets)?.score();
                 metadata.threshold = choose(self.config.threshold)?;
                 let model = self.trained(&metadata, &tensors)?;
                 let metrics = TaskMetrics::of(&model, &answers, &targets)?;
@@ -432,7 +427,7 @@ impl<'a> Pipeline<'a> {
                 keep_better(&mut best, score, metadata, tensors, metrics);
             } else {
                 let metrics = TaskMetrics::of(&model, &answers, &targets)?;
-                let score = metrics.main().1;
+                let score = metrics.score();
                 candidates.push(CandidateMetrics::new(hyperparameters(front), score));
                 keep_better(&mut best, score, metadata, tensors, metrics);
             }
@@ -492,8 +487,8 @@ impl<'a> Pipeline<'a> {
                 let corruption = ModeCorruption::new(mode.name.clone(), kind)?;
                 let name = corruption.to_string();
                 let mut rng = generator(self.config.seed, &format!("test {name}"));
-                let rows = corrupted(test, &self.config.modes, &corruption, &mut rng)?;
-                let answers = model.predict_standardized(&rows)?.answers;
+                let modes = &self.config.modes;
+                let answers = corrupted_answers(test, modes, &corruption, model, &mut rng)?;
                 all.push((name, TaskMetrics::of(model, &answers, &targets)?));
             }
         }
@@ -536,17 +531,16 @@ impl<'a> Pipeline<'a> {
         training.insert("data_sha256".into(), self.rows.sha256.clone().into());
         training.insert("seed".into(), config.seed.into());
         training.insert("epochs".into(), best_epoch.into());
-        let corruption = match config.model {
-            ModelName::Base => "clean".to_owned(),
-            _ => {
-                let kinds = config.training.corruption.iter().map(ToString::to_string);
-                let kinds = kinds.collect::<Vec<_>>().join(", ");
-                format!("half clean, the rest one mode with {kinds}")
-            }
+        let corruption = if config.model == ModelName::Base {
+            "clean".to_owned()
+        } else {
+            let kinds = config.training.corruption.iter().map(ToString::to_string);
+            let kinds = kinds.collect::<Vec<_>>().join(", ");
+            format!("half clean, the rest one mode with {kinds}")
         };
         training.insert("rows".into(), corruption.into());
         ModelMetadata {
-            format_version: FORMAT_VERSION,
+            format_version: self.rows.task.format_version(),
             name: Some(config.model.name().to_owned()),
             modes: config
                 .modes

@@ -37,18 +37,12 @@ impl Layout {
         let required = |name: &str, kind| ColumnDescription::required(name, kind);
         let mut columns = vec![required("row", ColumnKind::Int64)];
         match &self.task {
-            Task::Binary { classes } => {
+            Task::Binary { classes } | Task::Multiclass { classes } => {
                 columns.push(required("probability", ColumnKind::Float32));
-                let kind = if classes.is_empty() {
-                    ColumnKind::Int32
-                } else {
-                    ColumnKind::Text
-                };
-                columns.push(required("label", kind));
-            }
-            Task::Multiclass { .. } => {
-                columns.push(required("probability", ColumnKind::Float32));
-                columns.push(required("label", ColumnKind::Text));
+                columns.push(required("label", ColumnKind::Int32));
+                if !classes.is_empty() {
+                    columns.push(required("class", ColumnKind::Text));
+                }
             }
             Task::Regression { .. } => columns.push(required("prediction", ColumnKind::Float32)),
         }
@@ -90,31 +84,27 @@ impl Layout {
         let of_row = |row: usize| &scores.outputs[row * n_classes..][..n_classes];
         match &self.task {
             Task::Regression { .. } => columns.push(floats(&scores.outputs)),
-            Task::Binary { classes } => {
-                columns.push(floats(&scores.outputs));
-                let label = |&row: &usize| self.label(scores.outputs[row]);
-                let labels = kept.iter().map(label);
-                columns.push(match &classes[..] {
-                    [negative, positive] => {
-                        let name = |label| if label == 0 { negative } else { positive };
-                        ColumnValues::Text(labels.map(name).cloned().collect())
-                    }
-                    _ => ColumnValues::Int32(labels.collect()),
-                });
-            }
-            Task::Multiclass { classes } => {
-                // Rows that are kept have numbers alone.
-                let best = kept
+            Task::Binary { classes } | Task::Multiclass { classes } => {
+                let label = |row: usize| match of_row(row) {
+                    [probability] => self.label(*probability),
+                    // Rows that are kept have numbers alone.
+                    probabilities => likeliest(probabilities).unwrap_or_default(),
+                };
+                let labels: Vec<usize> = kept.iter().map(|&row| label(row)).collect();
+                let of_label = |(&row, &label): (&usize, &usize)| match of_row(row) {
+                    [probability] => *probability,
+                    probabilities => probabilities[label],
+                };
+                let probabilities = kept.iter().zip(&labels).map(of_label);
+                columns.push(ColumnValues::Float32(probabilities.collect()));
+                let numbers = labels
                     .iter()
-                    .map(|&row| likeliest(of_row(row)).unwrap_or_default());
-                let best: Vec<usize> = best.collect();
-                let highest = kept
-                    .iter()
-                    .zip(&best)
-                    .map(|(&row, &best)| of_row(row)[best]);
-                columns.push(ColumnValues::Float32(highest.collect()));
-                let names = best.iter().map(|&best| classes[best].clone());
-                columns.push(ColumnValues::Text(names.collect()));
+                    .map(|&label| i32::try_from(label).unwrap_or(i32::MAX));
+                columns.push(ColumnValues::Int32(numbers.collect()));
+                if !classes.is_empty() {
+                    let names = labels.iter().map(|&label| classes[label].clone());
+                    columns.push(ColumnValues::Text(names.collect()));
+                }
             }
         }
         let n_modes = scores.n_modes;
@@ -150,7 +140,7 @@ impl Layout {
         columns
     }
 
-    fn label(&self, probability: f32) -> i32 {
-        i32::from(f64::from(probability) >= self.threshold)
+    fn label(&self, probability: f32) -> usize {
+        usize::from(f64::from(probability) >= self.threshold)
     }
 }

@@ -52,7 +52,7 @@ pub(crate) struct Output {
 enum Sink {
     Text {
         writer: Box<PackedWriter<Target>>,
-        /// Rows of a slow input are to be seen when they come.
+        /// Rows of a slow input are to be seen when they are scored, some chunks after they came.
         eager: bool,
     },
     #[cfg(feature = "parquet")]

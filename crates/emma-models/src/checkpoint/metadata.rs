@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::FORMAT_VERSION;
+use super::{FORMAT_VERSION, NEWEST_FORMAT_VERSION};
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
 use crate::task::Task;
@@ -115,10 +115,12 @@ impl ModelMetadata {
         let keys: BTreeMap<Cow<'_, str>, IgnoredAny> =
             serde_json::from_str(text).map_err(invalid)?;
         match serde_json::from_str(text) {
-            Ok(Version { format_version }) if format_version != FORMAT_VERSION => {
+            Ok(Version { format_version })
+                if !(FORMAT_VERSION..=NEWEST_FORMAT_VERSION).contains(&format_version) =>
+            {
                 return Err(Error::FormatVersion {
                     found: format_version,
-                    supported: FORMAT_VERSION,
+                    supported: NEWEST_FORMAT_VERSION,
                 });
             }
             Err(_) if keys.contains_key("format_version") => {
@@ -197,6 +199,14 @@ impl ModelMetadata {
             ));
         }
         self.task.validate()?;
+        if self.format_version < self.task.format_version() {
+            return refuse(format!(
+                "expected format_version {} with a task of kind {}, got {}",
+                self.task.format_version(),
+                self.task.kind(),
+                self.format_version
+            ));
+        }
         if self.energy.is_some() && self.modes.len() < 2 {
             return refuse("expected at least 2 modes for EMMA, got 1".into());
         }

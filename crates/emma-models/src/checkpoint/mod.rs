@@ -13,8 +13,12 @@ pub use metadata::{Kind, ModeColumns, ModelMetadata};
 
 use crate::error::{Error, Result};
 
-/// The format version this crate writes, and the newest it reads.
+/// The format version that this crate writes for classifiers of two classes.
 pub const FORMAT_VERSION: u64 = 1;
+
+/// The newest format version, in which models of other [tasks](crate::Task) are written: a reader of the first would
+/// take what they give for a logit.
+pub const NEWEST_FORMAT_VERSION: u64 = 2;
 
 /// The only metadata key of a model file.
 const METADATA_KEY: &str = "emma";

@@ -11,8 +11,8 @@ pub struct RegressionMetrics {
     pub rmse: f64,
     /// Mean absolute error, in the target's unit.
     pub mae: f64,
-    /// `1 − Σ (y − ŷ)² / Σ (y − ȳ)²`; no number if all targets are equal.
-    pub r_squared: f64,
+    /// `1 − Σ (y − ŷ)² / Σ (y − ȳ)²`; none if all targets are equal.
+    pub r_squared: Option<f64>,
 }
 
 impl RegressionMetrics {
@@ -54,7 +54,7 @@ impl RegressionMetrics {
         Ok(Self {
             rmse: (squares / n_rows).sqrt(),
             mae: absolutes / n_rows,
-            r_squared: 1. - squares / variation,
+            r_squared: (variation > 0.).then(|| 1. - squares / variation),
         })
     }
 }
@@ -69,7 +69,9 @@ mod tests {
         assert!((metrics.rmse - (5f64 / 3.).sqrt()).abs() < 1e-12);
         assert!((metrics.mae - 1.).abs() < 1e-12);
         // Targets vary by 16/9 + 4/9 + 4/9 = 8/3.
-        assert!((metrics.r_squared - (1. - 5. / (8. / 3.))).abs() < 1e-12);
+        let r_squared = metrics.r_squared.unwrap_or(f64::NAN);
+        assert!((r_squared - (1. - 5. / (8. / 3.))).abs() < 1e-12);
+        assert_eq!(RegressionMetrics::of(&[1., 2.], &[3., 3.])?.r_squared, None);
         Ok(())
     }
 

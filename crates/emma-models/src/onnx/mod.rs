@@ -85,7 +85,7 @@ pub fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
         ir_version: IR_VERSION,
         producer_name: "emma".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        doc_string: "Multi-modal classifier by EMMA, https://docs.rs/emma-models".to_owned(),
+        doc_string: "Multi-modal model by EMMA, https://docs.rs/emma-models".to_owned(),
         graph: Some(graph),
         opset_import: vec![OperatorSet {
             // The standard operators.

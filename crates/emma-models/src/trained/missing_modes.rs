@@ -91,7 +91,7 @@ impl TrainedModel {
                 .collect();
             let modes = self.modes_of(&rows.concat())?;
             let mask = ModeMask::new(masks, n_modes)?;
-            scores.replace(&masked, self.score_masked(&modes, &mask)?);
+            scores.replace(&masked, self.score_masked(&modes, &mask, true)?);
         }
         for row in empty {
             scores.refuse(row);
@@ -116,6 +116,23 @@ impl TrainedModel {
     /// # Errors
     /// As [`predict`](Self::predict); an attention error if the mask does not fit.
     pub fn predict_masked(&self, modes: &[Tensor], mask: &ModeMask) -> Result<Prediction> {
+        self.masked(modes, mask, true)
+    }
+
+    /// Scores rows that are already standardized, of which some modes are missing, as
+    /// [`predict_masked`](Self::predict_masked) scores raw ones.
+    ///
+    /// # Errors
+    /// As [`predict_masked`](Self::predict_masked).
+    pub fn predict_standardized_masked(
+        &self,
+        modes: &[Tensor],
+        mask: &ModeMask,
+    ) -> Result<Prediction> {
+        self.masked(modes, mask, false)
+    }
+
+    fn masked(&self, modes: &[Tensor], mask: &ModeMask, is_raw: bool) -> Result<Prediction> {
         let n_rows = modes.first().and_then(|mode| mode.dims().first());
         if mask.n_modes() != self.metadata.modes.len() || Some(&mask.n_rows()) != n_rows {
             return Err(Error::Shape {
@@ -127,7 +144,12 @@ impl TrainedModel {
         let mut start = 0;
         let mut filled = Vec::with_capacity(modes.len());
         for (index, (mode, columns)) in modes.iter().zip(&self.metadata.modes).enumerate() {
-            let mean = &self.mean[start..start + columns.columns.len()];
+            let standard = vec![0.; columns.columns.len()];
+            let mean = if is_raw {
+                &self.mean[start..start + columns.columns.len()]
+            } else {
+                &standard
+            };
             start += mean.len();
             let present: Vec<u8> = mask.rows().map(|row| u8::from(row[index])).collect();
             if present.contains(&0) {
@@ -141,7 +163,7 @@ impl TrainedModel {
                 filled.push(mode.clone());
             }
         }
-        let mut scores = self.scores(&filled, true, true)?;
+        let mut scores = self.scores(&filled, is_raw, true)?;
         let masked: Vec<usize> = mask
             .rows()
             .enumerate()
@@ -160,7 +182,7 @@ impl TrainedModel {
             let rows: Vec<&[bool]> = mask.rows().collect();
             let present = masked.iter().flat_map(|&row| rows[row].iter().copied());
             let own_mask = ModeMask::new(present.collect(), mask.n_modes())?;
-            scores.replace(&masked, self.score_masked(&own, &own_mask)?);
+            scores.replace(&masked, self.score_masked(&own, &own_mask, is_raw)?);
         }
         scores.into_prediction(&self.metadata.task)
     }
@@ -190,8 +212,8 @@ impl TrainedModel {
         modes.collect()
     }
 
-    /// Raw rows of which all lack a mode, by a model that has EMMA.
-    fn score_masked(&self, modes: &[Tensor], mask: &ModeMask) -> Result<RowScores> {
+    /// Rows, raw or standardized, of which all lack a mode, by a model that has EMMA.
+    fn score_masked(&self, modes: &[Tensor], mask: &ModeMask, is_raw: bool) -> Result<RowScores> {
         let n_modes = mask.n_modes();
         let step = (MOST_PAIRS / (n_modes * n_modes)).max(1);
         let all: Vec<&[bool]> = mask.rows().collect();
@@ -203,7 +225,8 @@ impl TrainedModel {
                 .map(|mode| Ok(mode.narrow(0, first, n_rows)?))
                 .collect::<Result<Vec<_>>>()?;
             let present = all[first..first + n_rows].concat();
-            let mut part = self.score_few_masked(&own, &ModeMask::new(present, n_modes)?)?;
+            let mask = ModeMask::new(present, n_modes)?;
+            let mut part = self.score_few_masked(&own, &mask, is_raw)?;
             for fault in &mut part.faults {
                 fault.row += first;
             }
@@ -212,13 +235,25 @@ impl TrainedModel {
         Ok(scores)
     }
 
-    fn score_few_masked(&self, modes: &[Tensor], mask: &ModeMask) -> Result<RowScores> {
+    fn score_few_masked(
+        &self,
+        modes: &[Tensor],
+        mask: &ModeMask,
+        is_raw: bool,
+    ) -> Result<RowScores> {
         let Predictor::Emma(model) = &self.predictor else {
-            return self.scores(modes, true, true);
+            return self.scores(modes, is_raw, true);
         };
         let columns = &self.metadata.modes;
         let n_modes = columns.len();
-        let modes = self.standardize(modes)?;
+        let modes = if is_raw {
+            self.standardize(modes)?
+        } else {
+            modes
+                .iter()
+                .map(|mode| self.adopt(mode))
+                .collect::<Result<_>>()?
+        };
         let features = modes.iter().map(numbers).collect::<Result<Vec<_>>>()?;
         let potentials = model.potentials(&modes)?;
         let output = model.emma.forward_masked(&modes, &potentials, mask)?;

@@ -1,5 +1,7 @@
 //! The losses that models learn from.
 
+use std::collections::BTreeMap;
+
 use candle_core::{D, DType, Tensor};
 use emma_energy::softplus;
 use emma_energy::transfer::scalar;
@@ -22,6 +24,8 @@ pub enum Loss {
 }
 
 impl Loss {
+    // By reference, as serde asks for it.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -123,14 +127,13 @@ pub fn constant_prediction_loss(labels: &Tensor, config: &TrainingConfig) -> Res
         Loss::SquaredError => return Ok(scalar(&(labels - mean)?.sqr()?.mean_all()?)?),
         Loss::BinaryCrossEntropy => vec![config.positive_weight * mean, 1. - mean],
         Loss::CrossEntropy => {
-            let labels: Vec<u32> = labels.to_dtype(DType::U32)?.to_vec1()?;
-            let largest = labels.iter().max().map_or(0, |&largest| largest as usize);
-            let mut counts = vec![0.; largest + 1];
-            for &label in &labels {
-                counts[label as usize] += 1.;
+            let labels: Vec<f64> = labels.to_vec1()?;
+            let mut counts = BTreeMap::new();
+            for label in &labels {
+                *counts.entry(label.to_bits()).or_insert(0.) += 1.;
             }
             let n_rows = labels.len() as f64;
-            counts.iter().map(|count| count / n_rows).collect()
+            counts.values().map(|count| count / n_rows).collect()
         }
     };
     let all: f64 = shares.iter().sum();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
-use emma_energy::{AdamState, SeededVarMap};
+use emma_energy::{Adam, AdamState, SeededVarMap};
 
 use super::by_candle::{self, CandleSteps};
 use super::config::TrainingConfig;
@@ -51,6 +51,19 @@ impl<'a, M: MultiModalModel + ?Sized> Run<'a, M> {
 
     /// Goes on after the epochs of an earlier run.
     pub(super) fn take_up(&mut self, state: TrainingState) -> Result<()> {
+        let n_epochs = state.history.epochs.len();
+        if state.history.best_epoch > n_epochs {
+            return Err(Error::InvalidSetting {
+                name: "best epoch of a training state",
+                expected: "one of its epochs",
+                found: format!("{} of {n_epochs}", state.history.best_epoch),
+            });
+        }
+        // The best parameters first: whether they fit shows now, not at the end.
+        self.variables.restore(&state.best_parameters)?;
+        if state.optimizer.n_steps > 0 {
+            Adam::resume(self.variables, 1., &state.optimizer)?;
+        }
         self.variables.restore(&state.parameters)?;
         self.best_loss = state.history.best_validation_loss();
         self.history = state.history;
