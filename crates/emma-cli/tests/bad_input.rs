@@ -338,8 +338,8 @@ fn contradictory_files() -> Vec<(&'static str, Vec<u8>)> {
             metadata(|json| json["network"]["kind"] = json!("mlp\nerror: x\u{1b}[2J")),
         ),
         (
-            "version_two",
-            metadata(|json| json["format_version"] = json!(2)),
+            "version_three",
+            metadata(|json| json["format_version"] = json!(3)),
         ),
         (
             "version_text",

@@ -114,7 +114,7 @@ fn from_a_table_to_scores_in_four_commands() {
     let scores = place.succeed("score --model model/model.safetensors --data table.csv");
     assert_eq!(scores.lines().count(), 901);
     assert!(
-        scores.lines().nth(1).unwrap().split(',').nth(2) == Some("broken"),
+        scores.lines().nth(1).unwrap().split(',').nth(3) == Some("broken"),
         "{scores}"
     );
     let measured = place.succeed(

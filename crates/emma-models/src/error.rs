@@ -121,7 +121,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// The file was written in a later format.
-    #[error("model file has format version {found}; this version reads {supported}")]
+    #[error("model file has format version {found}; this version reads up to {supported}")]
     FormatVersion {
         /// The file's version.
         found: u64,

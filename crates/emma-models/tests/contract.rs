@@ -280,8 +280,8 @@ fn unknown_metadata_keys_are_ignored_and_unknown_kinds_named() {
             "unknown network kind \"transformer\" in the model file; this version knows mlp",
         ),
         (
-            &|json| json["format_version"] = 2.into(),
-            "model file has format version 2; this version reads 1",
+            &|json| json["format_version"] = 3.into(),
+            "model file has format version 3; this version reads up to 2",
         ),
         (
             &|json| json["modes"][0]["name"] = "A b".into(),

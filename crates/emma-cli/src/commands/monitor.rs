@@ -15,7 +15,7 @@ use crate::scoring::input::Input;
 use crate::text::thousands;
 use crate::threads::pool;
 
-/// Rows of scores read at once; a pipe is not waited on for more than one line longer than needed.
+/// Rows of scores read at once from a file. From a pipe it is one, so that an alarm comes with its row.
 const ROWS_PER_CHUNK: usize = 1024;
 
 /// A line of output.
@@ -50,36 +50,28 @@ pub(crate) fn run(args: &MonitorArgs, global: &GlobalArgs) -> CommandResult<()> 
         rows_per_false_alarm: args.rows_per_false_alarm,
         output: BufWriter::new(io::stdout().lock()),
         n_alarms: 0,
+        n_passed_over: 0,
     };
     if args.scores {
         watch.scores(args)?;
     } else {
         let pool = pool(global, &device)?;
         let mut input = Input::open(&args.data, model.metadata(), MissingValues::AsNan, false)?;
+        if args.data.as_os_str() == "-" {
+            input.read_row_by_row();
+        }
         let mut chunk = Chunk::new();
         loop {
             // Rows before one that cannot be read are still looked at.
             let more = input.read(&mut chunk);
             let scores =
                 pool.install(|| model.score_rows(chunk.values(), MissingModes::LeaveOut))?;
-            let n_rows = scores
-                .faults
-                .first()
-                .map_or(chunk.n_rows(), |fault| fault.row);
+            // A row that cannot be scored says nothing of any mode: its potentials are NaN, and passed over.
+            watch.n_passed_over += scores.faults.len();
             if let Some(energies) = &scores.energies {
-                let rows = energies.potential.chunks_exact(scores.n_modes.max(1));
-                for potentials in rows.take(n_rows) {
+                for potentials in energies.potential.chunks_exact(scores.n_modes.max(1)) {
                     watch.row(potentials)?;
                 }
-            }
-            if let Some(fault) = scores.faults.first() {
-                watch.flush()?;
-                let place = chunk.place(fault.row);
-                return Err(Failure::input(format!(
-                    "{}: {place}: {}",
-                    input.name(),
-                    fault.message
-                )));
             }
             watch.flush()?;
             if !more? {
@@ -88,8 +80,12 @@ pub(crate) fn run(args: &MonitorArgs, global: &GlobalArgs) -> CommandResult<()> 
         }
     }
     if !global.quiet {
+        let passed_over = match watch.n_passed_over {
+            0 => String::new(),
+            n => format!(", {} of which cannot be scored", thousands(n)),
+        };
         files::tell(&format!(
-            "watched {} rows: {} alarms",
+            "watched {} rows{passed_over}: {} alarms",
             thousands(usize::try_from(watch.monitor.n_rows()).unwrap_or(usize::MAX)),
             watch.n_alarms
         ));
@@ -104,6 +100,7 @@ struct Watch<'a, W> {
     rows_per_false_alarm: f64,
     output: W,
     n_alarms: usize,
+    n_passed_over: usize,
 }
 
 impl<W: Write> Watch<'_, W> {
@@ -114,14 +111,16 @@ impl<W: Write> Watch<'_, W> {
             .map(|mode| format!("potential_{}", mode.name))
             .collect();
         let (label, missing) = (LabelColumn::None, MissingValues::AsNan);
-        let mut reader = if args.data.as_os_str() == "-" {
-            TableReader::new(io::stdin(), "-", &columns, label, missing)?
+        let (mut reader, max_rows) = if args.data.as_os_str() == "-" {
+            let reader = TableReader::new(io::stdin(), "-", &columns, label, missing)?;
+            (reader, 1)
         } else {
-            TableReader::open(&args.data, &columns, label, missing)?
+            let reader = TableReader::open(&args.data, &columns, label, missing)?;
+            (reader, ROWS_PER_CHUNK)
         };
         let mut chunk = Chunk::new();
         loop {
-            let more = reader.next_chunk(ROWS_PER_CHUNK, &mut chunk);
+            let more = reader.next_chunk(max_rows, &mut chunk);
             for potentials in chunk.values().chunks_exact(columns.len()) {
                 self.row(potentials)?;
             }

@@ -108,8 +108,7 @@ struct Written {
     seed: u64,
     #[serde(default)]
     model: ModelName,
-    #[serde(default)]
-    threshold: ThresholdRule,
+    threshold: Option<ThresholdRule>,
     modes: toml::Table,
     #[serde(default)]
     split: SplitConfig,
@@ -317,6 +316,11 @@ impl Config {
                 Ok(ModeColumns::new(name, columns))
             })
             .collect::<CommandResult<_>>()?;
+        if written.threshold.is_some() && written.task != TaskName::Binary {
+            return Err(refuse(
+                "threshold: expected only with task = \"binary\"".to_owned(),
+            ));
+        }
         let config = Self {
             data: written.data,
             label: written.label,
@@ -325,7 +329,7 @@ impl Config {
             missing: written.missing,
             seed: written.seed,
             model: written.model,
-            threshold: written.threshold,
+            threshold: written.threshold.unwrap_or_default(),
             modes,
             split: written.split,
             energy: written.energy,
@@ -368,6 +372,12 @@ impl Config {
                     self.model.name()
                 )));
             }
+        }
+        let is_weighted = (self.training.positive_weight - 1.).abs() > 0.;
+        if is_weighted && self.task != TaskName::Binary {
+            return Err(Failure::input(
+                "training.positive_weight: expected only with task = \"binary\"".to_owned(),
+            ));
         }
         if self.positive.is_some() && self.task != TaskName::Binary {
             return Err(Failure::input(

@@ -48,6 +48,11 @@ impl Input {
         })
     }
 
+    /// From now on reads a single row at a time, for who wants to see each as it comes.
+    pub(crate) fn read_row_by_row(&mut self) {
+        self.max_rows = 1;
+    }
+
     /// The name that errors call the table by.
     pub(crate) fn name(&self) -> &str {
         self.reader.file()

@@ -41,7 +41,7 @@ use run::Run;
 /// epoch.
 ///
 /// # Errors
-/// [`Error::InvalidSetting`](crate::Error::InvalidSetting), [`Error::NoRows`](crate::Error::NoRows), [`Error::Diverged`](crate::Error::Diverged), [`Error::Rows`](crate::Error::Rows), and the model's own.
+/// [`Error::InvalidSetting`], [`Error::NoRows`], [`Error::Diverged`], [`Error::Rows`], and the model's own.
 ///
 /// # Source
 /// Thesis section 5.6, phase 2, and section 6.4.
