@@ -5,7 +5,7 @@ mod text;
 use candle_core::{DType, Tensor};
 use emma_attention::{Emma, capacity, masking_gap, rectified_capacity};
 use emma_models::checkpoint::Kind;
-use emma_models::{Checkpoint, ModelMetadata, TrainedModel};
+use emma_models::{Checkpoint, ModelMetadata, Task, TrainedModel};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -17,6 +17,8 @@ pub(crate) struct Inspection {
     format_version: u64,
     name: Option<String>,
     label: String,
+    /// What is predicted.
+    task: Task,
     /// Probability from which a row counts as 1.
     threshold: f64,
     /// Numbers that were learned; standardization and the lowest potentials are not among them.
@@ -106,6 +108,7 @@ impl Inspection {
             format_version: metadata.format_version,
             name: metadata.name.clone(),
             label: metadata.label.clone(),
+            task: metadata.task.clone(),
             threshold: metadata.threshold,
             n_parameters: n_parameters(checkpoint),
             modes: modes(checkpoint, metadata, model)?,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use emma_models::Task;
 use serde_json::Value;
 
 use super::{Attention, Inspection, Masking};
@@ -31,12 +32,29 @@ impl Inspection {
             counted(self.n_parameters, "learned parameter"),
             self.format_version
         );
-        let _ = writeln!(
-            text,
-            "A row counts as {} = 1 from a probability of {} up.",
-            printable(&self.label),
-            number(self.threshold)
-        );
+        let label = printable(&self.label);
+        let _ = match &self.task {
+            Task::Binary { classes } => {
+                let positive = classes
+                    .get(1)
+                    .map_or("1".to_owned(), |class| printable(class));
+                let threshold = number(self.threshold);
+                writeln!(
+                    text,
+                    "A row counts as {label} = {positive} from a probability of {threshold} up."
+                )
+            }
+            Task::Multiclass { classes } => {
+                let classes: Vec<String> = classes.iter().map(|class| printable(class)).collect();
+                writeln!(text, "Classes of {label}: {}.", classes.join(", "))
+            }
+            Task::Regression { mean, std } => writeln!(
+                text,
+                "{label} is predicted, a number: mean {}, std {} over training rows.",
+                number(*mean),
+                number(*std)
+            ),
+        };
         self.write_modes(&mut text);
         if let Some(attention) = &self.attention {
             self.write_energies(&mut text);

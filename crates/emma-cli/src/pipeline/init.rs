@@ -183,7 +183,8 @@ impl Guess {
              # patience = 10 # epochs without a better validation loss before training stops\n\
              # positive_weight = 1.0 # weight of the positive class in the loss\n\
              # What happens to the corrupted modes; `emma data corruptions` lists the kinds.\n\
-             corruption = [\"noise:0.5\"]\n\n\
+             # With several, each row draws one. The worse the faults that a model has met, the more it bears.\n\
+             corruption = [\"noise:0.5\", \"noise:4\", \"missing\"]\n\n\
              # Hyper-parameters of EMMA: all combinations are trained, validation rows choose.\n\
              [attention]\n\
              coldness = [0.01, 0.1, 1.0]\nlambda_c = [0.0]\nlambda_e = [0.0]"
