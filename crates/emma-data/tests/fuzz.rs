@@ -3,11 +3,17 @@
 //! `cargo xtask soak` runs these with many more inputs than other test runs do (`PROPTEST_CASES`).
 #![allow(clippy::unwrap_used)] // In a test a panic is the report.
 
+use damage::{Change, damaged};
 use emma_data::{
     Chunk, Corruption, FeatureReader, LabelColumn, MissingValues, ModeColumns, ModeCorruption,
     TableConfig, TablePreview, read_categories,
 };
 use proptest::prelude::*;
+
+// The test kit itself brings candle, which this crate does without.
+#[allow(unreachable_pub)] // It is where it belongs.
+#[path = "../../emma-testkit/src/damage.rs"]
+mod damage;
 
 /// Texts that are well-formed; what comes in is one of them with changes, or anything at all.
 const TABLES: [&str; 6] = [
@@ -38,28 +44,11 @@ const WORDS: [&str; 10] = [
     "ip=a,b,c",
 ];
 
-/// Some text with bytes replaced, put in, taken out, or cut off.
+/// Some text with changes, or any bytes.
 fn changed(texts: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
-    let changes =
-        prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..5_u8), 0..12);
-    let edited = (prop::sample::select(texts), changes).prop_map(|(text, changes)| {
-        let mut bytes = text.as_bytes().to_vec();
-        for (place, byte, kind) in changes {
-            if bytes.is_empty() {
-                break;
-            }
-            let place = place.index(bytes.len());
-            match kind {
-                0 => bytes[place] = byte,
-                1 => bytes.insert(place, byte),
-                2 => drop(bytes.remove(place)),
-                3 => bytes.truncate(place),
-                // What tables and layouts are made of.
-                _ => bytes.insert(place, b",\n\"=[]:.#\r"[usize::from(byte) % 10]),
-            }
-        }
-        bytes
-    });
+    let changes = prop::collection::vec(any::<Change>(), 0..12);
+    let edited = (prop::sample::select(texts), changes);
+    let edited = edited.prop_map(|(text, changes)| damaged(text.as_bytes(), &changes));
     prop_oneof![3 => edited, 1 => prop::collection::vec(any::<u8>(), 0..200)]
 }
 

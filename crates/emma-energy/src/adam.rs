@@ -58,8 +58,11 @@ impl Adam {
     /// # Errors
     /// Only candle's own.
     pub fn new(variables: &SeededVarMap, learning_rate: f64) -> Result<Self> {
+        Self::of(variables.named_vars(), learning_rate)
+    }
+
+    fn of(variables: Vec<(String, Var)>, learning_rate: f64) -> Result<Self> {
         let parameters = variables
-            .named_vars()
             .into_iter()
             .map(|(name, var)| {
                 Ok(Parameter {
@@ -135,23 +138,9 @@ impl Optimizer for Adam {
     type Config = f64;
 
     fn new(variables: Vec<Var>, learning_rate: f64) -> Result<Self> {
-        let parameters = variables
-            .into_iter()
-            .enumerate()
-            .map(|(position, var)| {
-                Ok(Parameter {
-                    name: position.to_string(),
-                    mean: var.zeros_like()?,
-                    mean_square: var.zeros_like()?,
-                    var,
-                })
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self {
-            parameters,
-            learning_rate,
-            n_steps: 0,
-        })
+        let numbered = variables.into_iter().enumerate();
+        let named = numbered.map(|(position, var)| (position.to_string(), var));
+        Self::of(named.collect(), learning_rate)
     }
 
     fn step(&mut self, gradients: &GradStore) -> Result<()> {

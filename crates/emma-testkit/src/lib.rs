@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod candidates;
+pub mod damage;
 pub mod devices;
 pub mod fixtures;
 pub mod golden;

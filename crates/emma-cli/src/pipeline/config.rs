@@ -612,24 +612,11 @@ mod tests {
         #[test]
         fn fuzzed_configurations_are_understood_or_refused_in_one_line(
             changes in proptest::collection::vec(
-                (proptest::prelude::any::<proptest::sample::Index>(), proptest::prelude::any::<u8>(), 0..5_u8),
+                proptest::prelude::any::<emma_testkit::damage::Change>(),
                 1..10,
             ),
         ) {
-            let mut bytes = FULL.as_bytes().to_vec();
-            for (place, byte, kind) in changes {
-                if bytes.is_empty() {
-                    break;
-                }
-                let place = place.index(bytes.len());
-                match kind {
-                    0 => bytes[place] = byte,
-                    1 => bytes.insert(place, byte),
-                    2 => drop(bytes.remove(place)),
-                    3 => bytes.truncate(place.max(bytes.len() / 2)),
-                    _ => bytes.insert(place, b",\n\"=[]:.#-"[usize::from(byte) % 10]),
-                }
-            }
+            let bytes = emma_testkit::damage::damaged(FULL.as_bytes(), &changes);
             let text = String::from_utf8_lossy(&bytes);
             if let Err(error) = Config::parse(&text, "emma.toml") {
                 proptest::prop_assert!(error.to_string().starts_with("emma.toml: "), "{}", error);
