@@ -137,3 +137,21 @@ fn a_full_device_is_no_bad_input() {
     let error = place.fail(1, arguments);
     assert_eq!(error.lines().count(), 1, "{error}");
 }
+
+#[test]
+fn a_reader_that_goes_away_ends_the_command_quietly() {
+    let place = Place::new();
+    place.write("model.safetensors", Model::random(&[2, 1], true, 5).file());
+    // More output than a pipe holds.
+    place.write("rows.csv", headerless(&random_rows(50_000, 3, 1)));
+    let mut child = place
+        .command("score --model model.safetensors --data rows.csv")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), told.as_str()), (Some(0), ""));
+}
