@@ -3,8 +3,9 @@
 use candle_core::Tensor;
 use emma_attention::{EmmaOutput, PotentialEnergies};
 
+use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::training::StandardForm;
+use crate::training::{StandardForm, TrainingConfig};
 
 /// What a model says about a batch.
 #[derive(Debug, Clone)]
@@ -68,6 +69,19 @@ pub trait MultiModalModel {
         Ok(None)
     }
 
+    /// The whole loss of a training mini-batch (a scalar), for models that learn otherwise than by the
+    /// task's loss of [`forward`](Self::forward): ensembles, whose members learn by themselves, networks
+    /// that draw at random while they learn, losses with terms of their own. By default there is none.
+    ///
+    /// A model that gives one is trained by candle's operations, and [`penalty`](Self::penalty) is not
+    /// asked for. Validation looks at [`forward`](Self::forward) in any case.
+    ///
+    /// # Errors
+    /// The model's own.
+    fn training_loss(&self, _batch: &Batch, _config: &TrainingConfig) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
     /// Puts parameters back into their ranges, after every optimizer step.
     ///
     /// # Errors
@@ -100,6 +114,10 @@ impl<M: MultiModalModel + ?Sized> MultiModalModel for Box<M> {
         corruption_sign: Option<&Tensor>,
     ) -> Result<Option<Tensor>> {
         (**self).penalty(output, corruption_sign)
+    }
+
+    fn training_loss(&self, batch: &Batch, config: &TrainingConfig) -> Result<Option<Tensor>> {
+        (**self).training_loss(batch, config)
     }
 
     fn project(&self) -> Result<()> {

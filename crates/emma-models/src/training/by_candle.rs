@@ -1,5 +1,6 @@
 //! Mini-batch steps by candle's operations, gradients and optimizer.
 
+use candle_core::Tensor;
 use candle_nn::Optimizer;
 use emma_energy::optimization::mini_batches;
 use emma_energy::transfer::scalar;
@@ -50,18 +51,30 @@ impl CandleSteps {
         let mut total = 0.;
         for (start, length) in mini_batches(ordered.n_rows(), config.batch_size) {
             let batch = ordered.narrow(start, length)?;
-            let output = model.forward(batch.modes(), batch.potentials())?;
-            let task = config.task_loss(&output.logits, batch.labels())?;
-            let loss = match model.penalty(&output, batch.corruption_sign())? {
-                Some(penalty) => (task + penalty)?,
-                None => task,
-            };
+            let loss = training_loss(model, &batch, config)?;
             self.optimizer.backward_step(&loss)?;
             model.project()?;
             total += scalar(&loss)? * length as f64;
         }
         Ok(total / ordered.n_rows() as f64)
     }
+}
+
+/// What a step makes less.
+fn training_loss(
+    model: &(impl MultiModalModel + ?Sized),
+    batch: &Batch,
+    config: &TrainingConfig,
+) -> Result<Tensor> {
+    if let Some(own) = model.training_loss(batch, config)? {
+        return Ok(own);
+    }
+    let output = model.forward(batch.modes(), batch.potentials())?;
+    let task = config.task_loss(&output.logits, batch.labels())?;
+    Ok(match model.penalty(&output, batch.corruption_sign())? {
+        Some(penalty) => (task + penalty)?,
+        None => task,
+    })
 }
 
 /// Mean loss of the rows, without penalties.

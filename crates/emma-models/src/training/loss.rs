@@ -32,8 +32,15 @@ impl Loss {
 }
 
 impl TrainingConfig {
-    /// The loss that is chosen, of what the network gave.
-    pub(super) fn task_loss(&self, outputs: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    /// The loss that is chosen, of what the network gave: a scalar, the mean over rows.
+    ///
+    /// # Shapes
+    /// - `outputs`: `[rows]`, or `[rows, classes]` for the cross-entropy of several classes
+    /// - `labels`: `[rows]`
+    ///
+    /// # Errors
+    /// Candle's, if shapes do not fit.
+    pub fn task_loss(&self, outputs: &Tensor, labels: &Tensor) -> Result<Tensor> {
         match self.loss {
             Loss::BinaryCrossEntropy => binary_cross_entropy(outputs, labels, self.positive_weight),
             Loss::CrossEntropy => cross_entropy(outputs, labels),
