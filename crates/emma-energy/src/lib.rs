@@ -1,8 +1,7 @@
 //! How outlying is a row? Energies of rows, low where rows are common and high everywhere else.
 //!
-//! The crate knows one mode at a time: the readings of one sensor, one view of a thing. Several modes,
-//! and what to do about those that lie, are `emma-attention`'s business, which needs no more of this
-//! crate than numbers.
+//! Most of the crate knows one mode at a time: the readings of one sensor, one view of a thing. What to do
+//! about modes that lie is `emma-attention`'s business, which needs no more of this crate than numbers.
 //!
 //! The tour:
 //!
@@ -18,7 +17,8 @@
 //! 3. A [`Calibration`] puts energies on a common scale, so that those of different modes compare:
 //!    [`Surprisal`] and [`ConformalPValue`] say how often a clean row has as much.
 //!    [`lowest_energy`] is the shift of section 5.3 that makes the thesis's raw energies positive.
-//! 4. [`SeededVarMap`] holds the parameters that are trained: candle's variables, but with first values
+//! 4. A [`JointDensity`] knows all modes together: how noisy each is, and what the row was without noise.
+//! 5. [`SeededVarMap`] holds the parameters that are trained: candle's variables, but with first values
 //!    that a seed repeats. [`tensor_file`] reads files without trusting them.
 //!
 //! ```
@@ -49,6 +49,7 @@ pub mod estimator_config;
 pub mod estimator_file;
 pub mod gaussian_mixture;
 pub mod integrable_energy;
+pub mod joint_density;
 pub mod mahalanobis;
 pub mod mlp_autoencoder;
 pub mod nearest_neighbors;
@@ -80,6 +81,9 @@ pub use gaussian_mixture::{
 pub use integrable_energy::{
     Activation, Architecture, IntegrableEnergy, IntegrableEnergyConfig, IntegrableEnergyFit,
     score_matching_loss,
+};
+pub use joint_density::{
+    JointDensity, JointDensityConfig, JointDensityFit, JointPosterior, NoiseModel,
 };
 pub use mahalanobis::{Mahalanobis, MahalanobisConfig, MahalanobisFit};
 pub use mlp_autoencoder::{

@@ -8,6 +8,7 @@
 //! - [`potential`]: energy of denoising autoencoders, with gradients.
 //! - [`gate`]: steps 2 to 4, from potential energies to attention, with gradients.
 //! - [`StageOne`], [`StageTwo`]: whole training steps, optimizer included.
+//! - [`NoisyMixture`]: which noise a row has under a mixture of Gaussians, which class, and what it was without.
 //! - [`Scorer`]: rows to probabilities, energies and attention.
 //!
 //! No kernel depends on candle. Values are tested here against the thesis's equations in plain f64, written
@@ -31,6 +32,7 @@ mod block;
 mod columns;
 pub mod gate;
 mod level;
+mod noisy_mixture;
 pub mod potential;
 mod real;
 mod scorer;
@@ -44,6 +46,7 @@ mod weigh;
 
 pub use adam::Memory;
 pub use level::InstructionSet;
+pub use noisy_mixture::{MixturePosterior, NoiseState, NoisyMixture};
 pub use real::Real;
 pub use scorer::{Front, Scorer, Scores};
 pub use stage_one::{StageOne, StageOneConfig};

@@ -5,6 +5,7 @@ use num_traits::Float;
 
 use crate::gate::Gate;
 use crate::level::{Level, SUMS, Task, dispatch_f32, dispatch_f64};
+use crate::noisy_mixture::{MixturePosterior, NoisyMixture};
 use crate::potential::Autoencoder;
 use crate::scorer::{Scorer, Scores};
 
@@ -40,6 +41,13 @@ pub trait Real: Float + Pod + Default + Send + Sync + std::fmt::Debug + 'static 
         energy_gradient: &[Self],
         row_gradient: &mut [Self],
         parameter_gradient: &mut [Self],
+    );
+    /// [`NoisyMixture::posterior`], likewise.
+    fn noisy_mixture(
+        mixture: &NoisyMixture<Self>,
+        rows: &[Self],
+        row_terms: &[Self],
+        posterior: MixturePosterior<'_, Self>,
     );
     /// [`Scorer::scores`], likewise.
     fn scores(scorer: &Scorer<'_, Self>, rows: &[Self], scores: Scores<'_, Self>);
@@ -150,6 +158,15 @@ macro_rules! kernels {
             parameter_gradient: &mut [$real],
         ) {
             autoencoder.run_backward(rows, energy_gradient, row_gradient, parameter_gradient);
+        }
+
+        fn noisy_mixture(
+            mixture: &NoisyMixture<$real>,
+            rows: &[$real],
+            row_terms: &[$real],
+            posterior: MixturePosterior<'_, $real>,
+        ) {
+            mixture.run_posterior(rows, row_terms, posterior);
         }
 
         fn scores(scorer: &Scorer<'_, $real>, rows: &[$real], scores: Scores<'_, $real>) {

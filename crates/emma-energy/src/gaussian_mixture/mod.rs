@@ -26,7 +26,8 @@ pub use fit::{ComponentChoice, GaussianMixtureFit};
 pub(crate) use gaussian_sum::{GaussianSum, check_finite, numbers};
 
 use expectation_maximization::{Component, log_constants};
-use fused::{Kernel, log_sum_exp};
+use fused::Kernel;
+pub(crate) use fused::log_sum_exp;
 
 /// Sizes of a [`GaussianMixture`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,498 @@
+//! From rows to what a joint density says about them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use emma_kernels::{MixturePosterior, Real};
+
+use super::noise_model::NoiseLevel;
+use super::posterior::n_subsets;
+use super::table::{Components, JointState, TERMS_PER_MODE, Table, log_sum_exp};
+
+/// Rows at a time.
+const CHUNK: usize = 4096;
+
+/// Numbers of all tables that are kept.
+const MOST_NUMBERS: usize = 1 << 26;
+
+/// Rounds over all modes in which their levels settle, at most.
+const MOST_ROUNDS: usize = 8;
+
+/// Values beyond it count as it: their squares are numbers in any type.
+const LARGEST: f64 = 1e9;
+
+/// The level of a mode that is clean.
+const CLEAN: usize = 0;
+
+/// What is said of rows, row by row.
+#[derive(Debug)]
+pub(super) struct Inferred<R> {
+    pub(super) n_rows: usize,
+    /// `[n, L]`.
+    pub(super) expectation: Vec<R>,
+    /// `[n, subsets, C]`.
+    pub(super) log_likelihood: Vec<R>,
+    /// `[n, M]`.
+    pub(super) energies: Vec<R>,
+}
+
+/// Which states a table sums over.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum States {
+    /// All.
+    All,
+    /// Those of one mode, the others' being as they are.
+    OfMode(usize, JointState),
+    /// A state and all that differ from it in one mode.
+    Around(JointState),
+}
+
+type Tables<R> = HashMap<(Vec<bool>, States), Arc<Table<R>>>;
+
+/// A joint density at work, with the tables that it has needed so far.
+#[derive(Debug)]
+pub(super) struct Inference<R> {
+    components: Arc<Components>,
+    tables: Mutex<(usize, Tables<R>)>,
+}
+
+/// Rows of which the same features are there.
+struct Alike<'a, R> {
+    observed: &'a [bool],
+    present: Vec<bool>,
+    /// `[n, L]`, 0 where nothing is there.
+    rows: &'a [R],
+    /// `[n, terms]`.
+    terms: Vec<R>,
+}
+
+impl<R: Real> Inference<R> {
+    pub(super) fn new(components: Arc<Components>) -> Self {
+        Self {
+            components,
+            tables: Mutex::default(),
+        }
+    }
+
+    fn n_features(&self) -> usize {
+        self.components.n_features()
+    }
+
+    fn n_modes(&self) -> usize {
+        self.components.mode_widths.len()
+    }
+
+    fn n_classes(&self) -> usize {
+        self.components.log_class_weights.len()
+    }
+
+    /// Rows `[n, L]`, NaN where a feature is missing.
+    pub(super) fn infer(&self, rows: &[R]) -> Inferred<R> {
+        let n_features = self.n_features();
+        let n_rows = rows.len() / n_features;
+        let mut all = self.room(n_rows);
+        let mut patterns: BTreeMap<Vec<bool>, Vec<usize>> = BTreeMap::new();
+        for (row, values) in rows.chunks_exact(n_features).enumerate() {
+            let observed = values.iter().map(|value| !value.is_nan()).collect();
+            patterns.entry(observed).or_default().push(row);
+        }
+        let largest = R::of(LARGEST);
+        for (observed, members) in &patterns {
+            for members in members.chunks(CHUNK) {
+                let mut values = Vec::with_capacity(members.len() * n_features);
+                for &row in members {
+                    let row = &rows[row * n_features..][..n_features];
+                    let known = row.iter().zip(observed);
+                    values.extend(known.map(|(&value, &observed)| {
+                        let value = if observed { value } else { R::zero() };
+                        value.max(-largest).min(largest)
+                    }));
+                }
+                let part = self.infer_alike(observed, &values);
+                all.scatter(&part, members);
+            }
+        }
+        all
+    }
+
+    fn room(&self, n_rows: usize) -> Inferred<R> {
+        let n_subsets = n_subsets(self.n_modes());
+        Inferred {
+            n_rows,
+            expectation: vec![R::zero(); n_rows * self.n_features()],
+            log_likelihood: vec![R::zero(); n_rows * n_subsets * self.n_classes()],
+            energies: vec![R::zero(); n_rows * self.n_modes()],
+        }
+    }
+
+    /// Rows of which the same features are there.
+    fn infer_alike(&self, observed: &[bool], rows: &[R]) -> Inferred<R> {
+        let components = &*self.components;
+        let n_rows = rows.len() / self.n_features();
+        let alike = Alike {
+            observed,
+            present: components.present(observed),
+            rows,
+            terms: self.row_terms(observed, rows),
+        };
+        let mut inferred = self.room(n_rows);
+        let mut together = vec![R::zero(); n_rows * self.n_classes()];
+        let n_states: usize = alike
+            .present
+            .iter()
+            .map(|&present| if present { components.levels.len() } else { 1 })
+            .fold(1, usize::saturating_mul);
+        if n_states <= components.most_exact_states {
+            let table = self.table(observed, States::All);
+            self.sum(&table, &alike, None, &mut together, &mut inferred);
+        } else {
+            self.settle(&alike, &mut together, &mut inferred);
+        }
+        self.set_likelihood(&together, 0, &mut inferred.log_likelihood);
+        if self.n_modes() > 1 {
+            for mode in 0..self.n_modes() {
+                if alike.present[mode] {
+                    let alone = self.mode_alone(&alike, mode);
+                    self.set_likelihood(&alone, 1 + mode, &mut inferred.log_likelihood);
+                }
+            }
+        }
+        for (mode, &present) in alike.present.iter().enumerate() {
+            if !present {
+                let highest = R::of(components.noise.highest_energy());
+                for energies in inferred.energies.chunks_exact_mut(self.n_modes()) {
+                    energies[mode] = highest;
+                }
+            }
+        }
+        inferred
+    }
+
+    /// Sums over the states of a table: joint densities of the classes, expectation, energies.
+    fn sum(
+        &self,
+        table: &Table<R>,
+        alike: &Alike<'_, R>,
+        center: Option<&JointState>,
+        log_joint: &mut [R],
+        inferred: &mut Inferred<R>,
+    ) {
+        let components = &*self.components;
+        let n_rows = alike.rows.len() / self.n_features();
+        let n_states = table.states.len();
+        let mut weights = vec![R::zero(); n_rows * n_states];
+        let posterior = MixturePosterior {
+            log_joint,
+            state_weights: &mut weights,
+            expectation: &mut inferred.expectation,
+        };
+        table.mixture.posterior(alike.rows, &alike.terms, posterior);
+        let of_level = |level: usize| R::of(components.noise.energy(components.levels[level].0));
+        let of_level: Vec<R> = (0..components.levels.len()).map(of_level).collect();
+        let rows = inferred.energies.chunks_exact_mut(self.n_modes());
+        for (energies, weights) in rows.zip(weights.chunks_exact(n_states)) {
+            for (mode, energy) in energies.iter_mut().enumerate() {
+                let mut total = R::zero();
+                for (state, &weight) in table.states.iter().zip(weights) {
+                    // Around a state, only what differs from it in this mode.
+                    let counts = center.is_none_or(|center| {
+                        let others = state.iter().zip(center).enumerate();
+                        others
+                            .into_iter()
+                            .all(|(other, (a, b))| other == mode || a == b)
+                    });
+                    if counts {
+                        *energy = *energy + weight * of_level[state[mode]];
+                        total = total + weight;
+                    }
+                }
+                *energy = *energy / total;
+            }
+        }
+    }
+
+    /// Finds the modes' levels one mode at a time, then sums over the states around what was found.
+    fn settle(&self, alike: &Alike<'_, R>, together: &mut [R], inferred: &mut Inferred<R>) {
+        let n_rows = alike.rows.len() / self.n_features();
+        let mut states = vec![vec![CLEAN; self.n_modes()]; n_rows];
+        let mut moving: Vec<usize> = (0..n_rows).collect();
+        for _ in 0..MOST_ROUNDS {
+            let before = states.clone();
+            for mode in (0..self.n_modes()).filter(|&mode| alike.present[mode]) {
+                for (others, members) in grouped(&moving, |row| {
+                    let mut others = states[row].clone();
+                    others[mode] = CLEAN;
+                    others
+                }) {
+                    let table = self.table(alike.observed, States::OfMode(mode, others));
+                    let part = alike.of(&members, self.n_features(), self.n_terms());
+                    let n_levels = table.states.len();
+                    let mut weights = vec![R::zero(); members.len() * n_levels];
+                    let posterior = MixturePosterior {
+                        log_joint: &mut [],
+                        state_weights: &mut weights,
+                        expectation: &mut [],
+                    };
+                    table.mixture.posterior(&part.rows, &part.terms, posterior);
+                    for (&row, weights) in members.iter().zip(weights.chunks_exact(n_levels)) {
+                        states[row][mode] = highest(weights);
+                    }
+                }
+            }
+            moving.retain(|&row| states[row] != before[row]);
+            if moving.is_empty() {
+                break;
+            }
+        }
+        let all: Vec<usize> = (0..n_rows).collect();
+        let n_classes = self.n_classes();
+        for (center, members) in grouped(&all, |row| states[row].clone()) {
+            let table = self.table(alike.observed, States::Around(center.clone()));
+            let rows = alike.of(&members, self.n_features(), self.n_terms());
+            let part = Alike {
+                observed: alike.observed,
+                present: alike.present.clone(),
+                rows: &rows.rows,
+                terms: rows.terms,
+            };
+            let mut joint = vec![R::zero(); members.len() * n_classes];
+            let mut found = self.room(members.len());
+            self.sum(&table, &part, Some(&center), &mut joint, &mut found);
+            inferred.scatter(&found, &members);
+            scatter(together, &joint, &members, n_classes);
+        }
+    }
+
+    fn n_terms(&self) -> usize {
+        TERMS_PER_MODE * self.n_modes()
+    }
+
+    /// Joint densities of the classes and one mode, the others being unknown.
+    fn mode_alone(&self, alike: &Alike<'_, R>, mode: usize) -> Vec<R> {
+        let n_rows = alike.rows.len() / self.n_features();
+        let observed = self.only(alike.observed, mode);
+        let table = self.table(&observed, States::All);
+        let mut log_joint = vec![R::zero(); n_rows * self.n_classes()];
+        let posterior = MixturePosterior {
+            log_joint: &mut log_joint,
+            state_weights: &mut [],
+            expectation: &mut [],
+        };
+        table.mixture.posterior(alike.rows, &alike.terms, posterior);
+        log_joint
+    }
+
+    /// The features of one mode that are there.
+    fn only(&self, observed: &[bool], mode: usize) -> Vec<bool> {
+        let features = observed.iter().zip(&self.components.mode_of);
+        features
+            .map(|(&observed, &own)| observed && own == mode)
+            .collect()
+    }
+
+    /// Logarithms of the densities that the modes' values have if they say nothing, and if they are another
+    /// row's: `[n, M, 2]`.
+    fn row_terms(&self, observed: &[bool], rows: &[R]) -> Vec<R> {
+        let components = &*self.components;
+        let n_features = self.n_features();
+        let n_terms = self.n_terms();
+        let std = components.noise.uninformative_std;
+        let mut terms = vec![R::zero(); rows.len() / n_features * n_terms];
+        for (row, terms) in rows
+            .chunks_exact(n_features)
+            .zip(terms.chunks_exact_mut(n_terms))
+        {
+            let constant = R::of(-(std.ln() + std::f64::consts::TAU.ln() / 2.));
+            for ((&value, &observed), &mode) in row.iter().zip(observed).zip(&components.mode_of) {
+                if observed {
+                    let scaled = value / R::of(std);
+                    let term = &mut terms[TERMS_PER_MODE * mode];
+                    *term = *term + constant - scaled * scaled * R::of(0.5);
+                }
+            }
+        }
+        let swaps = components.levels.iter();
+        if !swaps
+            .clone()
+            .any(|(level, _)| *level == NoiseLevel::Swapped)
+        {
+            return terms;
+        }
+        for (mode, present) in components.present(observed).into_iter().enumerate() {
+            if !present {
+                continue;
+            }
+            let own = self.only(observed, mode);
+            let clean = vec![vec![CLEAN; self.n_modes()]];
+            let table: Table<R> = components.table(&own, clean);
+            let mut log_joint = vec![R::zero(); rows.len() / n_features * self.n_classes()];
+            let posterior = MixturePosterior {
+                log_joint: &mut log_joint,
+                state_weights: &mut [],
+                expectation: &mut [],
+            };
+            table.mixture.posterior(rows, &terms, posterior);
+            let log_prior = R::of(components.levels[CLEAN].1);
+            let of_rows = log_joint.chunks_exact(self.n_classes());
+            for (terms, log_joint) in terms.chunks_exact_mut(n_terms).zip(of_rows) {
+                terms[TERMS_PER_MODE * mode + 1] = log_sum_exp(log_joint) - log_prior;
+            }
+        }
+        terms
+    }
+
+    /// From joint densities to likelihoods, into their place.
+    fn set_likelihood(&self, log_joint: &[R], subset: usize, log_likelihood: &mut [R]) {
+        let n_classes = self.n_classes();
+        let width = n_subsets(self.n_modes()) * n_classes;
+        for (log_joint, target) in log_joint
+            .chunks_exact(n_classes)
+            .zip(log_likelihood.chunks_exact_mut(width))
+        {
+            let target = &mut target[subset * n_classes..][..n_classes];
+            let weights = &self.components.log_class_weights;
+            for ((target, &joint), &weight) in target.iter_mut().zip(log_joint).zip(weights) {
+                *target = joint - R::of(weight);
+            }
+        }
+    }
+
+    /// A table, made if it is not there.
+    fn table(&self, observed: &[bool], states: States) -> Arc<Table<R>> {
+        let key = (observed.to_vec(), states);
+        let lock = || self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = lock().1.get(&key) {
+            return table.clone();
+        }
+        let table = Arc::new(
+            self.components
+                .table(observed, self.states(observed, &key.1)),
+        );
+        let size: usize = table
+            .mixture
+            .states
+            .iter()
+            .map(|state| {
+                state.means.len() + state.factors.len() + state.gains.len() + state.offsets.len()
+            })
+            .sum();
+        let mut tables = lock();
+        if tables.0 + size > MOST_NUMBERS {
+            *tables = (0, HashMap::new());
+        }
+        tables.0 += size;
+        tables.1.insert(key, table.clone());
+        table
+    }
+
+    fn states(&self, observed: &[bool], states: &States) -> Vec<JointState> {
+        let n_levels = self.components.levels.len();
+        let present = self.components.present(observed);
+        match states {
+            States::All => {
+                let mut all = vec![vec![CLEAN; self.n_modes()]];
+                for mode in (0..self.n_modes()).filter(|&mode| present[mode]) {
+                    all = all
+                        .into_iter()
+                        .flat_map(|state| levels_of(&state, mode, n_levels))
+                        .collect();
+                }
+                all
+            }
+            States::OfMode(mode, others) => levels_of(others, *mode, n_levels).collect(),
+            States::Around(center) => {
+                let mut all = vec![center.clone()];
+                for mode in (0..self.n_modes()).filter(|&mode| present[mode]) {
+                    all.extend(levels_of(center, mode, n_levels).filter(|state| state != center));
+                }
+                all
+            }
+        }
+    }
+}
+
+/// A state with every level of one mode.
+fn levels_of(
+    state: &JointState,
+    mode: usize,
+    n_levels: usize,
+) -> impl Iterator<Item = JointState> + use<> {
+    let state = state.clone();
+    (0..n_levels).map(move |level| {
+        let mut state = state.clone();
+        state[mode] = level;
+        state
+    })
+}
+
+/// Rows by what they have in common.
+fn grouped(rows: &[usize], key: impl Fn(usize) -> JointState) -> BTreeMap<JointState, Vec<usize>> {
+    let mut groups: BTreeMap<JointState, Vec<usize>> = BTreeMap::new();
+    for &row in rows {
+        groups.entry(key(row)).or_default().push(row);
+    }
+    groups
+}
+
+/// Place of the highest, the first of equals.
+fn highest<R: Real>(values: &[R]) -> usize {
+    let mut best = 0;
+    for (place, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = place;
+        }
+    }
+    best
+}
+
+struct Selected<R> {
+    rows: Vec<R>,
+    terms: Vec<R>,
+}
+
+impl<R: Real> Alike<'_, R> {
+    /// Some of the rows.
+    fn of(&self, members: &[usize], n_features: usize, n_terms: usize) -> Selected<R> {
+        let select = |values: &[R], width: usize| {
+            let rows = members.iter();
+            rows.flat_map(|&row| values[row * width..][..width].iter().copied())
+                .collect()
+        };
+        Selected {
+            rows: select(self.rows, n_features),
+            terms: select(&self.terms, n_terms),
+        }
+    }
+}
+
+impl<R: Real> Inferred<R> {
+    /// Puts what is said of some rows into their places.
+    fn scatter(&mut self, part: &Self, members: &[usize]) {
+        let n = part.n_rows.max(1);
+        let widths = |values: &[R]| values.len() / n;
+        scatter(
+            &mut self.expectation,
+            &part.expectation,
+            members,
+            widths(&part.expectation),
+        );
+        scatter(
+            &mut self.log_likelihood,
+            &part.log_likelihood,
+            members,
+            widths(&part.log_likelihood),
+        );
+        scatter(
+            &mut self.energies,
+            &part.energies,
+            members,
+            widths(&part.energies),
+        );
+    }
+}
+
+fn scatter<R: Copy>(target: &mut [R], part: &[R], members: &[usize], width: usize) {
+    for (&row, values) in members.iter().zip(part.chunks_exact(width.max(1))) {
+        target[row * width..][..width].copy_from_slice(values);
+    }
+}
