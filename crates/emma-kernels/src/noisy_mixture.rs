@@ -203,19 +203,23 @@ impl<R: Real> Workspace<R> {
                     *lanes = weight.lanes;
                 }
             }
-            let joint = of_class + sum.ln();
-            highest = highest.at_least(joint);
-            *log_joint = joint.lanes;
+            highest = highest.at_least(of_class);
+            *log_joint = sum.lanes;
             *share = of_class.lanes;
         }
         let mut total = zero;
-        for &joint in &*log_joint {
-            total = total + (Block::<S, R, V>::new(simd, joint) - highest).exp_of_not_positive();
-        }
-        let total = highest + total.ln();
-        for share in &mut *shares {
+        for (sum, share) in log_joint.iter_mut().zip(&mut *shares) {
             let of_class = Block::<S, R, V>::new(simd, *share);
-            *share = (of_class - total).exp_of_not_positive().lanes;
+            let sum_of_class = Block::<S, R, V>::new(simd, *sum);
+            let factor = (of_class - highest).exp_of_not_positive();
+            total = factor.mul_add(sum_of_class, total);
+            *sum = (of_class + sum_of_class.ln()).lanes;
+            *share = factor.lanes;
+        }
+        // Before the logarithm, which has no digits left where terms are large.
+        let normalization = Block::<S, R, V>::splat(simd, R::one()) / total;
+        for share in &mut *shares {
+            *share = (Block::<S, R, V>::new(simd, *share) * normalization).lanes;
         }
         let state_weights = self.state_weights.blocks_mut::<S, V>();
         for (of_state, state_weight) in weights.chunks_exact_mut(n_components).zip(state_weights) {
