@@ -984,6 +984,31 @@ pub enum Error {
         /// The value after.
         found: f32,
     },
+    /// A probability of an augmentation is none.
+    #[error("expected {name} between 0 and 1, found {found}")]
+    Probability {
+        /// Which probability or share.
+        name: &'static str,
+        /// The number that came.
+        found: f64,
+    },
+    /// The probabilities of an augmentation's branches are more than certainty.
+    #[error("expected probabilities of branches that add up to at most 1, found {found}")]
+    ProbabilitySum {
+        /// The sum that came.
+        found: f64,
+    },
+    /// Noise is to be drawn between levels that are no range.
+    #[error(
+        "expected noise from 0 or more up to at most {}, found {low} to {high}",
+        f32::MAX
+    )]
+    NoiseRange {
+        /// The lower level that came.
+        low: f64,
+        /// The higher level that came.
+        high: f64,
+    },
     /// A text names no manifold.
     #[error("expected a manifold, wave or circle, found {found:?}")]
     ManifoldName {

@@ -16,6 +16,8 @@
 //! 4. [`CorruptionRecord`] says which mode of which row is to be corrupted, and [`corrupt`] does it
 //!    on copies; [`CorruptedModes`] knows all kinds of [`Corruption`], one after another, and which modes are
 //!    missing. [`ModeCorruption`] is one as it is written on a command line.
+//! 5. An [`Augmentation`] changes each row by a fault of its own, afresh in every epoch
+//!    ([`EpochAugmentation`]); [`narrow()`] and [`broad()`] are mixtures to train on.
 //!
 //! Where there is no table, [`survey`] simulates pulsar candidates with HTRU2's columns, and [`Manifold`]
 //! gives the two curves of the thesis's first experiment. [`Machine`] is a pump with three sensors, to try things on. [`Coupling`] makes three modes whose redundancy,
@@ -37,6 +39,7 @@
 
 #[cfg(feature = "download")]
 mod archive;
+mod augmentation;
 mod categories;
 mod compression;
 mod corruption;
@@ -74,6 +77,10 @@ mod typed_columns;
 
 #[cfg(feature = "download")]
 pub use archive::Archive;
+pub use augmentation::{
+    Augmentation, AugmentedModes, BroadShares, CorruptedShare, EpochAugmentation, InOrder,
+    ModeDropout, ModeMixture, NoiseRange, Unchanged, augment, broad, narrow,
+};
 pub use categories::{Categories, read_categories};
 pub use corruption::{
     ClipBound, CorruptedMode, CorruptedModes, Corruption, CorruptionKind, CorruptionLevel,

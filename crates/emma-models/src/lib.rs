@@ -6,7 +6,8 @@
 //! 1. A [`Batch`] holds labelled rows, one tensor a mode.
 //! 2. Anything that implements [`MultiModalModel`] can be trained: [`Coupled`] is EMMA in front of a
 //!    network, [`Concatenation`], [`SingleMode`] and [`AlternativeAttention`] have no energies. The network
-//!    is any `candle_nn::Module`; [`Mlp`] is the thesis's.
+//!    is any `candle_nn::Module`; [`Mlp`] is the thesis's, [`EnsembleMlp`] several that answer together, and
+//!    [`numerical_embedding`] has what may stand before either.
 //! 3. [`train`] runs Adam over mini-batches and keeps the parameters of the best epoch; a
 //!    [`TrainingSession`] stops and goes on. [`TrainingRows`]
 //!    may be other rows in every epoch, such as freshly corrupted ones. [`train_together`] trains a grid of
@@ -38,11 +39,14 @@ pub mod calibration;
 pub mod checkpoint;
 pub mod coupled;
 pub mod drift;
+pub mod ensemble_mlp;
 pub mod error;
+mod grouped_affine;
 pub mod metrics;
 pub mod model;
 mod nearest;
 pub mod network;
+pub mod numerical_embedding;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod standardize;
@@ -59,12 +63,17 @@ pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, ModeColumns, ModelMetadata};
 pub use coupled::Coupled;
 pub use drift::{DriftAlarm, DriftDirection, DriftMonitor};
+pub use ensemble_mlp::{EnsembleAnswer, EnsembleMlp, EnsembleMlpConfig};
 pub use error::{Error, Result};
 pub use metrics::{
     ClassificationMetrics, ConfusionMatrix, Metric, MulticlassMetrics, RegressionMetrics,
 };
 pub use model::{ModelOutput, MultiModalModel, concatenate};
 pub use network::{Mlp, MlpConfig};
+pub use numerical_embedding::{
+    Embedded, PeriodicConfig, PeriodicEmbedding, PiecewiseLinearConfig, PiecewiseLinearEmbedding,
+    QuantileBins,
+};
 pub use standardize::Standardize;
 pub use statistics::MeanInterval;
 pub use task::Task;
