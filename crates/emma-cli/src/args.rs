@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Experiment2(Experiment2Args),
     /// Does EMMA make pulsar detection robust? The thesis's experiment 3
     Experiment3(Experiment3Args),
+    /// Does EMMA+ keep predictions right under faults nobody trained for? Against everything else one would try
+    Arena(ArenaArgs),
     /// Look at a table and write a configuration to train a model on it
     Init(InitArgs),
     /// Train a model on a table, as a configuration says
@@ -147,6 +149,35 @@ pub(crate) struct Experiment2Args {
     pub(crate) data_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) run: ExperimentArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ArenaArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<ArenaCommand>,
+    /// HTRU2 from the data folder, downloaded if it is not there (htru2), the simulated survey
+    /// (simulated), the former or else the latter (auto), or a table with HTRU2's nine columns
+    #[arg(long, value_name = "htru2|simulated|auto|FILE", default_value = "auto")]
+    pub(crate) data: String,
+    /// Folder that holds htru2/HTRU_2.csv [default: $EMMA_DATA_DIR, else data/ in the workspace]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) run: ExperimentArgs,
+    /// Most epochs of a training
+    #[arg(long, value_name = "N", default_value_t = 35, value_parser = parse_count, allow_negative_numbers = true)]
+    pub(crate) epochs: usize,
+    /// Let EMMA+ reckon with modes that belong to another row, with this probability
+    ///
+    /// It is one of the test conditions written as a belief: report such scores apart.
+    #[arg(long, value_name = "P")]
+    pub(crate) swap_probability: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum ArenaCommand {
+    /// Choose every learner's hyper-parameters on validation rows, and print them as JSON
+    Tune,
 }
 
 // Every one is a flag of its own on the command line.

@@ -1,5 +1,6 @@
 //! The `emma` program: reruns the EMMA thesis and scores tables.
 
+mod arena;
 mod args;
 mod commands;
 mod comparison;
@@ -80,6 +81,7 @@ fn run(cli: &Cli) -> CommandResult<()> {
         Command::Inspect(args) => commands::inspect::run(args, &cli.global),
         Command::Experiment1(args) => commands::experiment1::run(args, &cli.global),
         Command::Experiment2(args) => commands::experiment2::run(args, &cli.global),
+        Command::Arena(args) => commands::arena::run(args, &cli.global),
         Command::Experiment3(args) => commands::experiment3::run(args, &cli.global),
         Command::Init(args) => commands::init::run(args, &cli.global),
         Command::Train(args) => commands::train::run(args, &cli.global),

@@ -39,6 +39,7 @@ pub mod calibration;
 pub mod checkpoint;
 pub mod coupled;
 pub mod drift;
+pub mod emma_plus;
 pub mod ensemble_mlp;
 pub mod error;
 mod grouped_affine;
@@ -63,6 +64,7 @@ pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, ModeColumns, ModelMetadata};
 pub use coupled::Coupled;
 pub use drift::{DriftAlarm, DriftDirection, DriftMonitor};
+pub use emma_plus::{EmmaPlus, EmmaPlusConfig, Prepared};
 pub use ensemble_mlp::{EnsembleAnswer, EnsembleMlp, EnsembleMlpConfig};
 pub use error::{Error, Result};
 pub use metrics::{

@@ -1,5 +1,6 @@
 //! One module a subcommand.
 
+pub(crate) mod arena;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod corrupt;

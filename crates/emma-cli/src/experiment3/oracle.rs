@@ -40,12 +40,21 @@ pub(crate) struct Oracle {
 impl Oracle {
     /// The envelope of HTRU2's splits; none if it is not known for every seed.
     pub(crate) fn of_htru2(outcomes: &[SeedOutcome], conditions: &[String]) -> Option<Self> {
+        let splits = outcomes.iter();
+        let splits = splits.map(|outcome| (outcome.seed, outcome.split_sha256.as_str()));
+        Self::of_splits(splits, conditions)
+    }
+
+    /// The same of splits, given as seed and digest.
+    pub(crate) fn of_splits<'a>(
+        splits: impl Iterator<Item = (u64, &'a str)>,
+        conditions: &[String],
+    ) -> Option<Self> {
         let envelope: Envelope = serde_json::from_str(HTRU2_ENVELOPE).ok()?;
-        let seeds: Vec<&EnvelopeOfSeed> = outcomes
-            .iter()
-            .map(|outcome| {
-                let known = envelope.seeds.get(&outcome.seed)?;
-                (known.split_sha256 == outcome.split_sha256).then_some(known)
+        let seeds: Vec<&EnvelopeOfSeed> = splits
+            .map(|(seed, split_sha256)| {
+                let known = envelope.seeds.get(&seed)?;
+                (known.split_sha256 == split_sha256).then_some(known)
             })
             .collect::<Option<_>>()?;
         let f1_of = |name: &String| {

@@ -1,0 +1,13 @@
+//! The arena: EMMA+ and its rivals on the same rows, narrowly and broadly trained.
+
+mod fit;
+mod learner;
+pub(crate) mod outcome;
+mod regime;
+pub(crate) mod results;
+mod rows;
+pub(crate) mod run;
+pub(crate) mod settings;
+pub(crate) mod table;
+mod threshold;
+pub(crate) mod tune;

@@ -1,0 +1,73 @@
+//! All that the arena's scores depend on.
+
+use std::collections::BTreeMap;
+
+use emma_energy::NoiseModel;
+use serde::{Deserialize, Serialize};
+
+use super::fit::Hyper;
+use super::learner::Learner;
+use super::regime::Regime;
+use crate::experiment3::settings::DataSettings;
+
+/// What `arena tune` chose, as it is committed.
+const TUNED: &str = include_str!("../../arena/tuned.json");
+
+/// Which hyper-parameters each learner has in each regime.
+pub(crate) type Tuned = BTreeMap<Regime, BTreeMap<Learner, Hyper>>;
+
+/// The committed choice; the first of [`Hyper::all`] for whoever is not in it.
+pub(crate) fn tuned() -> Tuned {
+    serde_json::from_str(TUNED).unwrap_or_default()
+}
+
+/// Everything that can change a score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    /// `arena`: marks a folder as its own.
+    pub(crate) experiment: String,
+    pub(crate) version: String,
+    pub(crate) data: DataSettings,
+    pub(crate) seeds: Vec<u64>,
+    pub(crate) learners: Vec<Learner>,
+    pub(crate) regimes: Vec<Regime>,
+    pub(crate) n_epochs: usize,
+    pub(crate) noise: NoiseModel,
+    pub(crate) tuned: Tuned,
+}
+
+impl Settings {
+    pub(crate) fn new(data: DataSettings, seeds: Vec<u64>) -> Self {
+        Self {
+            experiment: "arena".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            data,
+            seeds,
+            learners: Learner::ALL.to_vec(),
+            regimes: Regime::ALL.to_vec(),
+            n_epochs: 35,
+            noise: NoiseModel::default(),
+            tuned: tuned(),
+        }
+    }
+
+    /// The hyper-parameters of a learner.
+    pub(crate) fn hyper(&self, regime: Regime, learner: Learner) -> Hyper {
+        let of_regime = self.tuned.get(&regime);
+        let own = of_regime.and_then(|learners| learners.get(&learner));
+        own.copied().unwrap_or_else(Hyper::first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_choice_can_be_read_and_is_one_of_those_offered() {
+        let tuned: Tuned = serde_json::from_str(TUNED).unwrap();
+        for learners in tuned.values() {
+            assert!(learners.values().all(|hyper| Hyper::all().contains(hyper)));
+        }
+    }
+}
