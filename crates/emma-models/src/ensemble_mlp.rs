@@ -3,12 +3,12 @@
 use candle_core::Tensor;
 use candle_nn::{Init, Module, VarBuilder};
 use emma_attention::PotentialEnergies;
-use emma_energy::{row_affine, softplus};
+use emma_energy::softplus;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::grouped_affine::{Summation, grouped_affine};
+use crate::grouped_affine::{Activation, grouped_affine};
 use crate::model::{ModelOutput, MultiModalModel, concatenate};
 use crate::training::TrainingConfig;
 
@@ -71,9 +71,8 @@ pub enum EnsembleAnswer {
 /// [`MultiModalModel`] this sees all modes side by side and brings that loss itself.
 ///
 /// # Rows and batches
-/// On the CPU, in f32 and f64, answers add products in the order of the features, so that a row's bits do not depend on its batch (as
-/// [`row_affine()`]). The training loss uses general matrix products, which are faster and whose last bits depend on the size of
-/// the mini-batch.
+/// On the CPU, in f32 and f64, products are added in the order of the features: a row's bits do not depend on its
+/// batch (as with [`row_affine()`](emma_energy::row_affine())). Elsewhere they may, in the last digits.
 ///
 /// # Parameters
 /// Under the path of the `VarBuilder`, for layer k = 0, 1, …: `{k}.weight` `[members, out, in]` and `{k}.bias`
@@ -154,7 +153,7 @@ impl EnsembleMlp {
     /// # Errors
     /// Candle's, if shapes do not fit.
     pub fn member_logits(&self, rows: &Tensor) -> Result<Tensor> {
-        let outputs = self.outputs(rows, Summation::InOrder)?;
+        let outputs = self.outputs(rows)?;
         Ok(squeezed(&outputs.transpose(0, 1)?.contiguous()?)?)
     }
 
@@ -172,21 +171,24 @@ impl EnsembleMlp {
         labels: &Tensor,
         config: &TrainingConfig,
     ) -> Result<Tensor> {
-        let outputs = self.outputs(rows, Summation::AsFastest)?;
+        let outputs = self.outputs(rows)?;
         // All members have the same rows: the mean of means is the mean over rows of all members.
         let outputs = squeezed(&outputs.flatten(0, 1)?)?;
         config.task_loss(&outputs, &labels.repeat(self.n_members)?)
     }
 
     /// `[members, rows, outputs]`.
-    fn outputs(&self, rows: &Tensor, summation: Summation) -> candle_core::Result<Tensor> {
+    fn outputs(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
         let (n_rows, n_inputs) = rows.dims2()?;
         let mut hidden = rows.broadcast_as((self.n_members, n_rows, n_inputs))?;
         for (k, layer) in self.layers.iter().enumerate() {
-            if k > 0 {
-                hidden = hidden.relu()?;
-            }
-            hidden = layer.forward(&hidden, summation)?;
+            let activation = if k + 1 < self.layers.len() {
+                Activation::Relu
+            } else {
+                Activation::None
+            };
+            let bias = layer.bias();
+            hidden = grouped_affine(&hidden, &layer.member_weights()?, bias, activation)?;
         }
         Ok(hidden)
     }
@@ -226,39 +228,32 @@ impl Layer {
         })
     }
 
-    /// `[members, rows, in]` to `[members, rows, out]`.
-    fn forward(&self, rows: &Tensor, summation: Summation) -> candle_core::Result<Tensor> {
+    /// `[members, out, in]`. Adapters go into the weights, which are fewer than a mini-batch's hidden values.
+    fn member_weights(&self) -> candle_core::Result<Tensor> {
         match self {
-            Self::Independent { weight, bias } => grouped_affine(rows, weight, bias, summation),
+            Self::Independent { weight, .. } => Ok(weight.clone()),
             Self::Shared {
                 weight,
                 input_adapter,
                 output_adapter,
-                bias,
-            } => {
-                let (n_members, n_rows, _) = rows.dims3()?;
-                let outputs = weight.dim(0)?;
-                let adapted = rows.broadcast_mul(&input_adapter.unsqueeze(1)?)?;
-                let adapted = adapted.flatten(0, 1)?;
-                let products = match summation {
-                    Summation::InOrder => {
-                        let zeros = Tensor::zeros(outputs, rows.dtype(), rows.device())?;
-                        row_affine(&adapted, weight, &zeros)?
-                    }
-                    Summation::AsFastest => adapted.matmul(&weight.t()?)?,
-                };
-                products
-                    .reshape((n_members, n_rows, outputs))?
-                    .broadcast_mul(&output_adapter.unsqueeze(1)?)?
-                    .broadcast_add(&bias.unsqueeze(1)?)
-            }
+                ..
+            } => weight
+                .unsqueeze(0)?
+                .broadcast_mul(&input_adapter.unsqueeze(1)?)?
+                .broadcast_mul(&output_adapter.unsqueeze(2)?),
+        }
+    }
+
+    fn bias(&self) -> &Tensor {
+        match self {
+            Self::Independent { bias, .. } | Self::Shared { bias, .. } => bias,
         }
     }
 }
 
 impl Module for EnsembleMlp {
     fn forward(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
-        let outputs = self.outputs(rows, Summation::InOrder)?;
+        let outputs = self.outputs(rows)?;
         let outputs = outputs.transpose(0, 1)?.contiguous()?;
         if self.answer == EnsembleAnswer::MeanOutput {
             return outputs.mean(1);
