@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::grouped_affine::{Activation, grouped_affine};
+use crate::grouped_affine::{Activation, Summation, grouped_affine};
 use crate::model::{ModelOutput, MultiModalModel, concatenate};
 use crate::training::TrainingConfig;
 
@@ -71,8 +71,9 @@ pub enum EnsembleAnswer {
 /// [`MultiModalModel`] this sees all modes side by side and brings that loss itself.
 ///
 /// # Rows and batches
-/// On the CPU, in f32 and f64, products are added in the order of the features: a row's bits do not depend on its
-/// batch (as with [`row_affine()`](emma_energy::row_affine())). Elsewhere they may, in the last digits.
+/// On the CPU, in f32 and f64, answers add products in the order of the features: a row's bits do not depend on its
+/// batch (as with [`row_affine()`](emma_energy::row_affine())). The training loss takes general matrix products,
+/// which are faster and whose last bits depend on the size of the mini-batch.
 ///
 /// # Parameters
 /// Under the path of the `VarBuilder`, for layer k = 0, 1, …: `{k}.weight` `[members, out, in]` and `{k}.bias`
@@ -153,7 +154,7 @@ impl EnsembleMlp {
     /// # Errors
     /// Candle's, if shapes do not fit.
     pub fn member_logits(&self, rows: &Tensor) -> Result<Tensor> {
-        let outputs = self.outputs(rows)?;
+        let outputs = self.outputs(rows, Summation::InOrder)?;
         Ok(squeezed(&outputs.transpose(0, 1)?.contiguous()?)?)
     }
 
@@ -171,14 +172,14 @@ impl EnsembleMlp {
         labels: &Tensor,
         config: &TrainingConfig,
     ) -> Result<Tensor> {
-        let outputs = self.outputs(rows)?;
+        let outputs = self.outputs(rows, Summation::AsFastest)?;
         // All members have the same rows: the mean of means is the mean over rows of all members.
         let outputs = squeezed(&outputs.flatten(0, 1)?)?;
         config.task_loss(&outputs, &labels.repeat(self.n_members)?)
     }
 
     /// `[members, rows, outputs]`.
-    fn outputs(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
+    fn outputs(&self, rows: &Tensor, summation: Summation) -> candle_core::Result<Tensor> {
         let (n_rows, n_inputs) = rows.dims2()?;
         let mut hidden = rows.broadcast_as((self.n_members, n_rows, n_inputs))?;
         for (k, layer) in self.layers.iter().enumerate() {
@@ -188,7 +189,13 @@ impl EnsembleMlp {
                 Activation::None
             };
             let bias = layer.bias();
-            hidden = grouped_affine(&hidden, &layer.member_weights()?, bias, activation)?;
+            hidden = grouped_affine(
+                &hidden,
+                &layer.member_weights()?,
+                bias,
+                activation,
+                summation,
+            )?;
         }
         Ok(hidden)
     }
@@ -253,7 +260,7 @@ impl Layer {
 
 impl Module for EnsembleMlp {
     fn forward(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
-        let outputs = self.outputs(rows)?;
+        let outputs = self.outputs(rows, Summation::InOrder)?;
         let outputs = outputs.transpose(0, 1)?.contiguous()?;
         if self.answer == EnsembleAnswer::MeanOutput {
             return outputs.mean(1);
