@@ -3,12 +3,12 @@
 use candle_core::Tensor;
 use candle_nn::{Init, Module, VarBuilder};
 use emma_attention::PotentialEnergies;
-use emma_energy::{row_affine, softplus};
+use emma_energy::softplus;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::grouped_affine::{Summation, grouped_affine};
+use crate::grouped_affine::{Activation, Summation, grouped_affine};
 use crate::model::{ModelOutput, MultiModalModel, concatenate};
 use crate::training::TrainingConfig;
 
@@ -71,9 +71,9 @@ pub enum EnsembleAnswer {
 /// [`MultiModalModel`] this sees all modes side by side and brings that loss itself.
 ///
 /// # Rows and batches
-/// On the CPU, in f32 and f64, answers add products in the order of the features, so that a row's bits do not depend on its batch (as
-/// [`row_affine()`]). The training loss uses general matrix products, which are faster and whose last bits depend on the size of
-/// the mini-batch.
+/// On the CPU, in f32 and f64, answers add products in the order of the features: a row's bits do not depend on its
+/// batch (as with [`row_affine()`](emma_energy::row_affine())). The training loss takes general matrix products,
+/// which are faster and whose last bits depend on the size of the mini-batch.
 ///
 /// # Parameters
 /// Under the path of the `VarBuilder`, for layer k = 0, 1, …: `{k}.weight` `[members, out, in]` and `{k}.bias`
@@ -183,10 +183,19 @@ impl EnsembleMlp {
         let (n_rows, n_inputs) = rows.dims2()?;
         let mut hidden = rows.broadcast_as((self.n_members, n_rows, n_inputs))?;
         for (k, layer) in self.layers.iter().enumerate() {
-            if k > 0 {
-                hidden = hidden.relu()?;
-            }
-            hidden = layer.forward(&hidden, summation)?;
+            let activation = if k + 1 < self.layers.len() {
+                Activation::Relu
+            } else {
+                Activation::None
+            };
+            let bias = layer.bias();
+            hidden = grouped_affine(
+                &hidden,
+                &layer.member_weights()?,
+                bias,
+                activation,
+                summation,
+            )?;
         }
         Ok(hidden)
     }
@@ -226,32 +235,25 @@ impl Layer {
         })
     }
 
-    /// `[members, rows, in]` to `[members, rows, out]`.
-    fn forward(&self, rows: &Tensor, summation: Summation) -> candle_core::Result<Tensor> {
+    /// `[members, out, in]`. Adapters go into the weights, which are fewer than a mini-batch's hidden values.
+    fn member_weights(&self) -> candle_core::Result<Tensor> {
         match self {
-            Self::Independent { weight, bias } => grouped_affine(rows, weight, bias, summation),
+            Self::Independent { weight, .. } => Ok(weight.clone()),
             Self::Shared {
                 weight,
                 input_adapter,
                 output_adapter,
-                bias,
-            } => {
-                let (n_members, n_rows, _) = rows.dims3()?;
-                let outputs = weight.dim(0)?;
-                let adapted = rows.broadcast_mul(&input_adapter.unsqueeze(1)?)?;
-                let adapted = adapted.flatten(0, 1)?;
-                let products = match summation {
-                    Summation::InOrder => {
-                        let zeros = Tensor::zeros(outputs, rows.dtype(), rows.device())?;
-                        row_affine(&adapted, weight, &zeros)?
-                    }
-                    Summation::AsFastest => adapted.matmul(&weight.t()?)?,
-                };
-                products
-                    .reshape((n_members, n_rows, outputs))?
-                    .broadcast_mul(&output_adapter.unsqueeze(1)?)?
-                    .broadcast_add(&bias.unsqueeze(1)?)
-            }
+                ..
+            } => weight
+                .unsqueeze(0)?
+                .broadcast_mul(&input_adapter.unsqueeze(1)?)?
+                .broadcast_mul(&output_adapter.unsqueeze(2)?),
+        }
+    }
+
+    fn bias(&self) -> &Tensor {
+        match self {
+            Self::Independent { bias, .. } | Self::Shared { bias, .. } => bias,
         }
     }
 }

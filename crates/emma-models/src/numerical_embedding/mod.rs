@@ -20,7 +20,7 @@ use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
 use crate::error::{Error, Result};
-use crate::grouped_affine::{Summation, grouped_affine};
+use crate::grouped_affine::{Activation, Summation, grouped_affine};
 
 /// A linear layer for each feature's code, then a ReLU.
 #[derive(Debug, Clone)]
@@ -46,7 +46,8 @@ impl FeatureLayers {
 
     /// `[features, rows, codes]` to `[features, rows, outputs]`.
     fn forward(&self, codes: &Tensor) -> candle_core::Result<Tensor> {
-        grouped_affine(codes, &self.weight, &self.bias, Summation::InOrder)?.relu()
+        let (weight, bias) = (&self.weight, &self.bias);
+        grouped_affine(codes, weight, bias, Activation::Relu, Summation::InOrder)
     }
 }
 
