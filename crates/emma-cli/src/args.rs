@@ -313,6 +313,9 @@ pub(crate) struct ScoreArgs {
     /// With --why, call a mode suspect if a share of clean rows below P is as far out [default: 0.01]
     #[arg(long, value_name = "P", requires = "why", value_parser = parse_share, allow_negative_numbers = true)]
     pub(crate) suspect: Option<f64>,
+    /// Add the p-value of every mode, and whether it is suspect: in a share of at most A of clean rows it is by mistake
+    #[arg(long, value_name = "A", value_parser = parse_rate, allow_negative_numbers = true)]
+    pub(crate) suspect_rate: Option<f64>,
     /// Write the N rows of the highest probability alone, best first, with their rank
     #[arg(long, value_name = "N", value_parser = parse_rows, allow_negative_numbers = true)]
     pub(crate) top: Option<usize>,
@@ -690,6 +693,14 @@ fn parse_share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if share > 0. && share <= 1. => Ok(share),
         _ => Err("expected a number above 0 and at most 1".to_owned()),
+    }
+}
+
+/// A rate above 0 and below 1.
+fn parse_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0. && rate < 1. => Ok(rate),
+        _ => Err("expected a number above 0 and below 1".to_owned()),
     }
 }
 
