@@ -47,6 +47,11 @@ pub(crate) enum Command {
     Experiment2(Experiment2Args),
     /// Does EMMA make pulsar detection robust? The thesis's experiment 3
     Experiment3(Experiment3Args),
+    /// What are shared energies worth, and in which form, where modes take over for each other?
+    ///
+    /// Three simulated modes whose best decision is known; EMMA without shared energies, with the thesis's, and with
+    /// two other forms, each chosen on validation rows.
+    CouplingStudy(CouplingStudyArgs),
     /// Look at a table and write a configuration to train a model on it
     Init(InitArgs),
     /// Train a model on a table, as a configuration says
@@ -113,6 +118,11 @@ impl ExperimentArgs {
     pub(crate) fn seeds(&self) -> CommandResult<Vec<u64>> {
         seeds(self.seed, self.seeds, self.quick)
     }
+
+    /// Whether it is to be quick.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.quick
+    }
 }
 
 /// `n` seeds from the first on, two if it is to be quick.
@@ -122,6 +132,24 @@ pub(crate) fn seeds(first: u64, n: usize, quick: bool) -> CommandResult<Vec<u64>
         .checked_add(n)
         .ok_or_else(|| Failure::input(format!("--seed {first}: the last seed is too large")))?;
     Ok((first..end).collect())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CouplingStudyArgs {
+    #[command(flatten)]
+    pub(crate) run: ExperimentArgs,
+    /// Rows of each seed: half to train on, a quarter to choose by, a quarter to test on [default: 8000, with --quick
+    /// 2000]
+    #[arg(long, value_name = "N", value_parser = parse_study_rows, allow_negative_numbers = true)]
+    rows: Option<usize>,
+}
+
+impl CouplingStudyArgs {
+    /// Rows of each seed.
+    pub(crate) fn n_rows(&self) -> usize {
+        let usual = if self.run.is_quick() { 2000 } else { 8000 };
+        self.rows.unwrap_or(usual)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -726,6 +754,14 @@ fn parse_rows(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if (1..=MOST_ROWS).contains(&count) => Ok(count),
         _ => Err(format!("expected a whole number from 1 to {MOST_ROWS}")),
+    }
+}
+
+/// Enough rows that each part has both classes.
+fn parse_study_rows(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (200..=1_000_000).contains(&count) => Ok(count),
+        _ => Err("expected a whole number from 200 to 1000000".to_owned()),
     }
 }
 

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod comparison;
+mod coupling_study;
 mod device;
 mod digest;
 mod energies;
@@ -81,6 +82,7 @@ fn run(cli: &Cli) -> CommandResult<()> {
         Command::Experiment1(args) => commands::experiment1::run(args, &cli.global),
         Command::Experiment2(args) => commands::experiment2::run(args, &cli.global),
         Command::Experiment3(args) => commands::experiment3::run(args, &cli.global),
+        Command::CouplingStudy(args) => commands::coupling_study::run(args, &cli.global),
         Command::Init(args) => commands::init::run(args, &cli.global),
         Command::Train(args) => commands::train::run(args, &cli.global),
         Command::Score(args) => commands::score::run(args, &cli.global),
