@@ -22,6 +22,7 @@ usage: cargo xtask <command> [options]
   experiment1 [options]  build emma in release and run the thesis's experiment 1, 2 or 3;
   experiment2 [options]  options are emma's own: cargo xtask experiment3 --help;
   experiment3 [options]  --device cuda, cuda:N or metal builds it with that feature
+  coupling-study [opts]  the same for the study of shared energies (docs/coupling.md)
   merge DIR... --out DIR puts the results folders of experiment3's shards together;
                          options are emma's own: cargo xtask merge --help
   ci                     all checks, cheapest first: format, clippy, docs, tests; with ONNX
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     let command = arguments.next().unwrap_or_default();
     let rest: Vec<OsString> = arguments.collect();
     let result = match command.to_str() {
-        Some(name @ ("experiment1" | "experiment2" | "experiment3")) => {
+        Some(name @ ("experiment1" | "experiment2" | "experiment3" | "coupling-study")) => {
             experiment::run(&[name], &rest)
         }
         Some("merge") => experiment::run(&["experiment3", "merge"], &rest),

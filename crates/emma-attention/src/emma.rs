@@ -9,6 +9,7 @@ use crate::attention::AttentionScores;
 use crate::constraints::{
     CouplingExponent, CouplingLimit, project_into, symmetric_part, symmetrize,
 };
+use crate::coupling::{CouplingForm, OtherCoupling};
 use crate::error::{Error, Result};
 use crate::gate::{Gate, Stages};
 use crate::importance::{Coldness, LogImportance};
@@ -29,6 +30,10 @@ pub struct EmmaConfig {
     pub coupling_exponent: CouplingExponent,
     /// Bound of the coupling weights. Default `1/(M − 1)`.
     pub coupling_limit: CouplingLimit,
+    /// What shared energies are made like. Default the thesis's; the only one that model files, fused operations and
+    /// exports know.
+    #[serde(skip_serializing_if = "CouplingForm::is_default")]
+    pub coupling_form: CouplingForm,
     /// Lower bound that training keeps the self-energy weights w_i above. Positive; default
     /// 0.001. Since corrected potentials are at least e and biases at least 0, self-energies stay
     /// positive.
@@ -42,6 +47,7 @@ impl Default for EmmaConfig {
             coldness: Coldness::default(),
             coupling_exponent: CouplingExponent::default(),
             coupling_limit: CouplingLimit::default(),
+            coupling_form: CouplingForm::default(),
             minimum_self_weight: 1e-3,
         }
     }
@@ -75,7 +81,8 @@ impl EmmaConfig {
 /// # Parameters
 /// Under the path of the `VarBuilder`, with first values: `self_weight` (1) and `self_bias` (0)
 /// `[M]`; `coupling_weight` (uniform within its limit) and `coupling_exponent` (0.5) `[M, M]`;
-/// `gain` (1) and `attention_bias` (0) `[1]`.
+/// `gain` (1) and `attention_bias` (0) `[1]`. Other [`CouplingForm`]s have parameters of their own in the place of the two
+/// of coupling.
 ///
 /// # Source
 /// Thesis chapter 5.
@@ -87,6 +94,7 @@ pub struct Emma {
     self_bias: Tensor,
     coupling_weight: Tensor,
     coupling_exponent: Tensor,
+    other_coupling: Option<OtherCoupling>,
     gain: Tensor,
     attention_bias: Tensor,
 }
@@ -145,13 +153,27 @@ impl Emma {
             up: limit,
         };
         let one = Init::Const(config.minimum_self_weight.max(1.));
+        let self_weight = vb.get_with_hints(n_modes, "self_weight", one)?;
+        let self_bias = vb.get_with_hints(n_modes, "self_bias", Init::Const(0.))?;
+        let other_coupling = OtherCoupling::new(config.coupling_form, n_modes, limit, vb)?;
+        let (coupling_weight, coupling_exponent) = if other_coupling.is_none() {
+            (
+                vb.get_with_hints(square, "coupling_weight", coupling)?,
+                vb.get_with_hints(square, "coupling_exponent", Init::Const(0.5))?,
+            )
+        } else {
+            // No parameters: the thesis's shared energies are zero here.
+            let zeros = Tensor::zeros(square, vb.dtype(), vb.device())?;
+            (zeros.clone(), zeros)
+        };
         Ok(Self {
             config: *config,
             minimum_potential: transfer(&minimum_potential.detach(), vb.dtype(), vb.device())?,
-            self_weight: vb.get_with_hints(n_modes, "self_weight", one)?,
-            self_bias: vb.get_with_hints(n_modes, "self_bias", Init::Const(0.))?,
-            coupling_weight: vb.get_with_hints(square, "coupling_weight", coupling)?,
-            coupling_exponent: vb.get_with_hints(square, "coupling_exponent", Init::Const(0.5))?,
+            self_weight,
+            self_bias,
+            coupling_weight,
+            coupling_exponent,
+            other_coupling,
             gain: vb.get_with_hints(1, "gain", Init::Const(1.))?,
             attention_bias: vb.get_with_hints(1, "attention_bias", Init::Const(0.))?,
         })
@@ -283,6 +305,7 @@ impl Emma {
             self_bias: &self.self_bias,
             coupling_weight: &self.coupling_weight,
             coupling_exponent,
+            other_coupling: self.other_coupling.as_ref(),
             gain: &self.gain,
             attention_bias: &self.attention_bias,
             coldness: self.config.coldness,
@@ -338,6 +361,9 @@ impl Emma {
         project_into(&self.self_weight, lowest_weight, highest)?;
         project_into(&self.self_bias, 0., highest)?;
         project_into(&self.coupling_weight, -limit, limit)?;
+        if let Some(coupling) = &self.other_coupling {
+            coupling.project(limit)?;
+        }
         if self.config.coupling_exponent == CouplingExponent::Symmetric {
             symmetrize(&self.coupling_exponent)?;
         }
@@ -352,7 +378,8 @@ impl Emma {
     }
 
     /// All parameters as they are stored: self-energy weights and biases, coupling weights and exponents,
-    /// gain, attention bias.
+    /// gain, attention bias. With another [`CouplingForm`] than the thesis's those of coupling are zeros, and its own are not
+    /// among them.
     pub fn parameters(&self) -> [&Tensor; 6] {
         [
             &self.self_weight,

@@ -10,7 +10,7 @@
 //! 3. [`SelfEnergies`]: scaled by what the task finds relevant ([`self_energies`], eq. 5.3).
 //! 4. [`ModalEnergies`]: with what the other modes add to a mode's energy or take off it, the learned
 //!    coupling ([`shared_energies`], [`modal_energies`], eqs. 5.4 and 5.5). Their sum over modes, the total
-//!    energy, says how far to trust the row.
+//!    energy, says how far to trust the row. [`CouplingForm`] has other forms to compare the thesis's with.
 //! 5. [`LogImportance`]: the Gibbs distribution of the modes at a [`Coldness`] ([`log_importance`],
 //!    eq. 5.6).
 //! 6. [`AttentionScores`]: the factors in [0, 1] that the modes are multiplied by ([`attention_scores`],
@@ -43,6 +43,7 @@ pub mod attention;
 pub mod capacity;
 pub mod constraints;
 mod contiguous;
+pub mod coupling;
 pub mod emma;
 pub mod energy_threshold;
 pub mod error;
@@ -62,6 +63,7 @@ mod weighing;
 pub use attention::{AttentionScores, attention_scores};
 pub use capacity::{capacity, rectified_capacity};
 pub use constraints::{CouplingExponent, CouplingLimit};
+pub use coupling::{CouplingForm, SelfAttention, bilinear_energies, self_attention_energies};
 pub use emma::{Emma, EmmaConfig, EmmaOutput};
 pub use energy_threshold::{energy_threshold, masking_gap};
 pub use error::{Error, Result};

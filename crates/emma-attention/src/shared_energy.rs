@@ -45,7 +45,7 @@ pub fn shared_energies(
 }
 
 /// Ones everywhere but on the diagonal, `[n, n]`.
-fn off_diagonal(n: usize, dtype: DType, device: &Device) -> Result<Tensor> {
+pub(crate) fn off_diagonal(n: usize, dtype: DType, device: &Device) -> Result<Tensor> {
     let diagonal = Tensor::eye(n, dtype, device)?;
     Ok((diagonal.ones_like()? - diagonal)?)
 }

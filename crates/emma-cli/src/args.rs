@@ -49,6 +49,11 @@ pub(crate) enum Command {
     Experiment3(Experiment3Args),
     /// Does EMMA+ keep predictions right under faults nobody trained for? Against everything else one would try
     Arena(ArenaArgs),
+    /// What are shared energies worth, and in which form, where modes take over for each other?
+    ///
+    /// Three simulated modes whose best decision is known; EMMA without shared energies, with the thesis's, and with
+    /// two other forms, each chosen on validation rows.
+    CouplingStudy(CouplingStudyArgs),
     /// Look at a table and write a configuration to train a model on it
     Init(InitArgs),
     /// Train a model on a table, as a configuration says
@@ -115,6 +120,11 @@ impl ExperimentArgs {
     pub(crate) fn seeds(&self) -> CommandResult<Vec<u64>> {
         seeds(self.seed, self.seeds, self.quick)
     }
+
+    /// Whether it is to be quick.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.quick
+    }
 }
 
 /// `n` seeds from the first on, two if it is to be quick.
@@ -124,6 +134,24 @@ pub(crate) fn seeds(first: u64, n: usize, quick: bool) -> CommandResult<Vec<u64>
         .checked_add(n)
         .ok_or_else(|| Failure::input(format!("--seed {first}: the last seed is too large")))?;
     Ok((first..end).collect())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CouplingStudyArgs {
+    #[command(flatten)]
+    pub(crate) run: ExperimentArgs,
+    /// Rows of each seed: half to train on, a quarter to choose by, a quarter to test on [default: 8000, with --quick
+    /// 2000]
+    #[arg(long, value_name = "N", value_parser = parse_study_rows, allow_negative_numbers = true)]
+    rows: Option<usize>,
+}
+
+impl CouplingStudyArgs {
+    /// Rows of each seed.
+    pub(crate) fn n_rows(&self) -> usize {
+        let usual = if self.run.is_quick() { 2000 } else { 8000 };
+        self.rows.unwrap_or(usual)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -344,6 +372,9 @@ pub(crate) struct ScoreArgs {
     /// With --why, call a mode suspect if a share of clean rows below P is as far out [default: 0.01]
     #[arg(long, value_name = "P", requires = "why", value_parser = parse_share, allow_negative_numbers = true)]
     pub(crate) suspect: Option<f64>,
+    /// Add the p-value of every mode, and whether it is suspect: in a share of at most A of clean rows it is by mistake
+    #[arg(long, value_name = "A", value_parser = parse_rate, allow_negative_numbers = true)]
+    pub(crate) suspect_rate: Option<f64>,
     /// Write the N rows of the highest probability alone, best first, with their rank
     #[arg(long, value_name = "N", value_parser = parse_rows, allow_negative_numbers = true)]
     pub(crate) top: Option<usize>,
@@ -724,6 +755,14 @@ fn parse_share(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A rate above 0 and below 1.
+fn parse_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0. && rate < 1. => Ok(rate),
+        _ => Err("expected a number above 0 and below 1".to_owned()),
+    }
+}
+
 /// Names of manifolds on the command line.
 fn manifolds() -> impl TypedValueParser<Value = Manifold> {
     PossibleValuesParser::new(Manifold::ALL.map(Manifold::name))
@@ -746,6 +785,14 @@ fn parse_rows(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if (1..=MOST_ROWS).contains(&count) => Ok(count),
         _ => Err(format!("expected a whole number from 1 to {MOST_ROWS}")),
+    }
+}
+
+/// Enough rows that each part has both classes.
+fn parse_study_rows(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (200..=1_000_000).contains(&count) => Ok(count),
+        _ => Err("expected a whole number from 200 to 1000000".to_owned()),
     }
 }
 

@@ -4,6 +4,7 @@ mod arena;
 mod args;
 mod commands;
 mod comparison;
+mod coupling_study;
 mod device;
 mod digest;
 mod energies;
@@ -83,6 +84,7 @@ fn run(cli: &Cli) -> CommandResult<()> {
         Command::Experiment2(args) => commands::experiment2::run(args, &cli.global),
         Command::Arena(args) => commands::arena::run(args, &cli.global),
         Command::Experiment3(args) => commands::experiment3::run(args, &cli.global),
+        Command::CouplingStudy(args) => commands::coupling_study::run(args, &cli.global),
         Command::Init(args) => commands::init::run(args, &cli.global),
         Command::Train(args) => commands::train::run(args, &cli.global),
         Command::Score(args) => commands::score::run(args, &cli.global),

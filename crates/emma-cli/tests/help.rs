@@ -16,6 +16,7 @@ fn help_of_the_program_and_of_every_command() {
         "experiment3_merge",
         place.succeed("experiment3 merge --help")
     );
+    insta::assert_snapshot!("coupling_study", place.succeed("coupling-study --help"));
     insta::assert_snapshot!("init", place.succeed("init --help"));
     insta::assert_snapshot!("train", place.succeed("train --help"));
     insta::assert_snapshot!("monitor", place.succeed("monitor --help"));

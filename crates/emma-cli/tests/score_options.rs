@@ -61,7 +61,7 @@ fn parquet_scores_hold_the_same_values_as_text() {
     let mut rows = random_rows(5_000, 4, 2);
     rows[4_500][2] = f32::NAN;
     let (place, _) = place_with(&rows, true);
-    let options = "--explain --why --nan missing";
+    let options = "--explain --suspect-rate 0.1 --why --nan missing";
     let text = place.succeed(&format!("{SCORE} {options}"));
     place.succeed(&format!("{SCORE} {options} --out s.parquet --threads 1"));
     let file = place.read("s.parquet");
@@ -139,6 +139,86 @@ fn sentences_name_what_is_suspect() {
         told,
         "note: model.safetensors has potentials of 200 clean rows, too few to call a mode suspect at 0.004\n"
     );
+}
+
+#[test]
+fn suspect_modes_have_columns_of_their_own() {
+    let rows = [
+        [0., 0., 0., 0.],
+        [1e4, 0., 0., 0.],
+        [0.5, -0.5, 30., -40.],
+        [f32::NAN, 0., 1., 1.],
+    ]
+    .map(Vec::from);
+    let (place, _) = place_with(&rows, true);
+    let score = format!("{SCORE} --nan missing --suspect-rate 0.05");
+    let report = place.succeed(&score);
+    insta::assert_snapshot!("suspect_rate", report);
+    assert_eq!(stderr(&place, &score), "");
+    // The other columns are what they are without.
+    let plain = place.succeed(&format!("{SCORE} --nan missing"));
+    for (with, without) in report.lines().zip(plain.lines()) {
+        assert_eq!(with.get(..without.len()), Some(without));
+    }
+    let header = |options: &str| {
+        let report = place.succeed(&format!("{score} {options}"));
+        report.lines().next().unwrap().to_owned()
+    };
+    let own = "p_value_m0,suspect_m0,p_value_m1,suspect_m1,p_value_m2,suspect_m2";
+    assert!(header("--explain --why").ends_with(&format!("attention_m2,{own},why")));
+    assert!(header("--top 2").ends_with(own));
+}
+
+/// Among the clean rows themselves a mode's share of suspects is the rate, by counting.
+#[test]
+fn of_the_clean_rows_a_share_of_the_rate_is_suspect() {
+    let rows = random_rows(200, 4, 5);
+    let (place, mut model) = place_with(&rows, false);
+    let explained = place.succeed(&format!("{SCORE} --explain"));
+    let place_of = |name: &str, report: &str| {
+        let header = report.lines().next().unwrap();
+        header.split(',').position(|own| own == name).unwrap()
+    };
+    let column = |name: &str, report: &str| -> Vec<f32> {
+        let place = place_of(name, report);
+        let rows = report.lines().skip(1);
+        rows.map(|row| fields(row)[place].parse().unwrap())
+            .collect()
+    };
+    let sorted = |mode: usize| {
+        let mut potentials = column(&format!("potential_m{mode}"), &explained);
+        potentials.sort_by(f32::total_cmp);
+        potentials
+    };
+    model.calibrate(&(0..3).map(sorted).collect::<Vec<_>>());
+    place.write("model.safetensors", model.file());
+    let report = place.succeed(&format!("{SCORE} --suspect-rate 0.1"));
+    for mode in 0..3 {
+        // Each row counts itself: the r-th highest of 200 has (1 + r) / 201, at most .1 for r up to 19.
+        let suspects = column(&format!("suspect_m{mode}"), &report);
+        assert_eq!(suspects.iter().filter(|&&suspect| suspect > 0.).count(), 19);
+        let p_values = column(&format!("p_value_m{mode}"), &report);
+        for (p, suspect) in p_values.iter().zip(&suspects) {
+            assert_eq!(*p <= 0.1, *suspect > 0.);
+        }
+    }
+}
+
+#[test]
+fn a_model_that_cannot_tell_suspect_modes_is_refused() {
+    let (place, _) = place_with(&[vec![0.; 4]], false);
+    let rate = format!("{SCORE} --suspect-rate");
+    let mut report = place.fail(2, &format!("{rate} 0.05"));
+    place.write(
+        "model.safetensors",
+        Model::random(&[2, 1, 1], false, 11).file(),
+    );
+    report.push_str(&place.fail(2, &format!("{rate} 0.05")));
+    let (place, _) = place_with(&[vec![0.; 4]], true);
+    report.push_str(&place.fail(2, &format!("{rate} 0.004")));
+    // 1 / 201 is less than that.
+    place.succeed(&format!("{rate} 0.005"));
+    insta::assert_snapshot!("suspect_rate_refused", report);
 }
 
 #[test]

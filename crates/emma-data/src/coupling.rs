@@ -367,6 +367,78 @@ impl Coupling {
         Ok(prior + log_sum(1.0) - log_sum(-1.0))
     }
 
+    /// Logarithm of the odds of class 1 where noise of known size was added to every value of a mode: no decision is
+    /// better than its sign. None where a mode may be in conflict.
+    ///
+    /// `ln(π / (1 − π)) + Σ_k 2 μ_k x̄_k / v_k` over shared and own parts. With `d_m = 1 − ρ + τ_m²` for the modes that carry part
+    /// k, `x̄_k = Σ_m (x_mk / d_m) / Σ_m (1 / d_m)` and `v_k = ρ + 1 / Σ_m (1 / d_m)`; for an own part `v = 1 + τ_m²`. Without
+    /// noise it is [`log_odds`](Self::log_odds), and with ever more noise what that is without the mode.
+    ///
+    /// # Shapes
+    /// - `modes`: each `[columns]`, as [`CoupledRow::values`]
+    /// - `noise_stds` τ: of A, B and C, 0 or more; may be infinite
+    ///
+    /// # Errors
+    /// [`Error::CouplingColumns`] for a mode with other columns; [`Error::CouplingSetting`] for noise that is negative or
+    /// NaN.
+    pub fn noisy_log_odds(
+        &self,
+        modes: [&[f32]; N_MODES],
+        noise_stds: [f64; N_MODES],
+    ) -> Result<Option<f64>> {
+        let config = &self.config;
+        for ((mode, values), (index, noise)) in MODES
+            .into_iter()
+            .zip(modes)
+            .zip(noise_stds.iter().enumerate())
+        {
+            if values.len() != config.n_columns() {
+                return Err(Error::CouplingColumns {
+                    mode,
+                    expected: config.n_columns(),
+                    found: values.len(),
+                });
+            }
+            if !(0.0..=f64::INFINITY).contains(noise) {
+                return Err(Error::CouplingSetting {
+                    name: format!("noise_stds[{index}]"),
+                    expected: "0 or more",
+                    found: *noise,
+                });
+            }
+        }
+        if config.conflict.iter().any(|&rate| rate > 0.0) {
+            return Ok(None);
+        }
+        let value = |mode: usize, column: usize| modes[mode].get(column).copied().map(f64::from);
+        let mut slope = 0.0;
+        let parts = config.structure.shared_parts();
+        for (column, (_, carriers)) in parts.iter().enumerate() {
+            let (mut precision, mut sum) = (0.0, 0.0);
+            for mode in (0..N_MODES).filter(|&mode| carriers[mode]) {
+                let private = (1.0 - config.redundancy).max(LEAST_VARIANCE);
+                let own = (private + noise_stds[mode].powi(2)).recip();
+                precision += own;
+                // A mode of endless noise says nothing, whatever it holds.
+                if own > 0.0 {
+                    sum += own * value(mode, column).unwrap_or_default();
+                }
+            }
+            if precision > 0.0 {
+                let variance = config.redundancy + precision.recip();
+                slope += config.shared_strength * sum / precision / variance;
+            }
+        }
+        for (mode, strength) in config.complementarity.into_iter().enumerate() {
+            let precision = (1.0 + noise_stds[mode].powi(2)).recip();
+            if precision > 0.0 {
+                slope += strength * precision * value(mode, parts.len()).unwrap_or_default();
+            }
+        }
+        let prior = (config.positive_fraction / (1.0 - config.positive_fraction)).ln();
+        Ok(Some(prior + 2.0 * slope))
+    }
+
     /// `(c, d)` of the log-likelihood `c + s d + constant` of the class `s`, once conflicts are undone.
     fn log_likelihood(
         &self,

@@ -4,6 +4,8 @@
 
 use emma_data::{CoupledRow, Coupling, CouplingConfig, CouplingStructure};
 use proptest::prelude::*;
+use rand::Rng;
+use rand_distr::StandardNormal;
 
 const A: [bool; 3] = [true, false, false];
 const B: [bool; 3] = [false, true, false];
@@ -177,6 +179,80 @@ fn log_odds_are_calibrated_with_and_without_conflict() {
             }
         }
     }
+}
+
+#[test]
+fn with_noise_log_odds_lie_between_those_with_the_mode_and_without_it() {
+    for (structure, redundancy) in [
+        (CouplingStructure::Chain, 1.0),
+        (CouplingStructure::Nested, 0.4),
+        (CouplingStructure::Common, 0.0),
+    ] {
+        let coupling = coupling(CouplingConfig {
+            n_rows: 20_000,
+            positive_fraction: 0.4,
+            structure,
+            redundancy,
+            complementarity: [0.3, 0.0, 0.5],
+            ..CouplingConfig::default()
+        });
+        let noisy = |row: &CoupledRow, noise: [f64; 3]| {
+            let [a, b, c] = &row.values;
+            let odds = coupling.noisy_log_odds([a, b, c], noise);
+            odds.unwrap().expect("no conflict")
+        };
+        for row in coupling.iter().take(50) {
+            for (noise, present) in [
+                ([0.0; 3], ABC),
+                ([0.0, 0.0, f64::INFINITY], AB),
+                ([0.0, f64::INFINITY, f64::INFINITY], A),
+                ([f64::INFINITY; 3], [false; 3]),
+            ] {
+                let (found, expected) = (noisy(&row, noise), log_odds(&coupling, &row, present));
+                // Copies of one value are weighted 10^12 each.
+                assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+            }
+        }
+        // With noise of 2 on A and B they are calibrated: as many of class 1 as predicted.
+        let (mut expected, mut variance, mut found) = (0.0, 0.0, 0.0);
+        let mut rng = emma_data::generator(3, "noise");
+        for mut row in coupling.iter() {
+            for value in row.values.iter_mut().take(2).flatten() {
+                *value += 2.0 * rng.sample::<f32, _>(StandardNormal);
+            }
+            let odds = noisy(&row, [2.0, 2.0, 0.0]);
+            let probability = (1.0 + (-odds).exp()).recip();
+            // Sure decisions alone, which too large a weight would get wrong.
+            if odds.abs() > 2.0 {
+                let right = f64::from(u8::from((odds > 0.0) == (row.label == 1)));
+                let sure = probability.max(1.0 - probability);
+                expected += sure;
+                variance += sure * (1.0 - sure);
+                found += right;
+            }
+        }
+        assert!(
+            (found - expected).abs() < 5.0 * f64::sqrt(variance),
+            "{structure:?}: {found} {expected}"
+        );
+    }
+    let conflicting = coupling(CouplingConfig {
+        conflict: [0.1, 0.0, 0.0],
+        ..CouplingConfig::default()
+    });
+    let odds = |noise: [f64; 3], columns: usize| {
+        let values = vec![0.0; columns];
+        conflicting.noisy_log_odds([&values; 3].map(Vec::as_slice), noise)
+    };
+    assert_eq!(odds([0.0; 3], 3).unwrap(), None);
+    assert_eq!(
+        odds([0.0, -1.0, 0.0], 3).unwrap_err().to_string(),
+        "coupled modes: expected noise_stds[1] 0 or more, found -1"
+    );
+    assert_eq!(
+        odds([0.0; 3], 2).unwrap_err().to_string(),
+        "coupled mode \"a\": expected 3 values, found 2"
+    );
 }
 
 #[test]

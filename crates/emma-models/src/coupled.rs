@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use candle_nn::Module;
-use emma_attention::{Emma, PotentialEnergies, Regularizers};
+use emma_attention::{CouplingForm, Emma, PotentialEnergies, Regularizers};
 use emma_energy::EnergyEstimator;
 
 use crate::error::{Error, Result};
@@ -110,6 +110,10 @@ impl<N: Module + 'static> MultiModalModel for Coupled<N> {
     }
 
     fn standard_form(&self) -> Option<StandardForm<'_>> {
+        // Fused steps know the thesis's shared energies alone.
+        if self.emma.config().coupling_form != CouplingForm::GeometricBlend {
+            return None;
+        }
         Some(StandardForm {
             single_mode: None,
             gate: StandardGate::Emma {

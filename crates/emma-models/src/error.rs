@@ -42,6 +42,16 @@ pub enum Error {
         /// Which rows.
         what: &'static str,
     },
+    /// So few rows came that nothing can be concluded from them.
+    #[error("expected at least {expected} {what}, got {found}")]
+    TooFewRows {
+        /// Which rows, and what for.
+        what: &'static str,
+        /// The fewest that would do.
+        expected: usize,
+        /// How many came.
+        found: usize,
+    },
     /// As many of something were needed as there are trainees.
     #[error("expected {expected} trainees, got {found}")]
     TraineeCount {

@@ -17,6 +17,8 @@
 //! 5. A [`Checkpoint`] is the model as a file; a [`TrainedModel`] made of one scores rows and explains
 //!    the scores, also of rows that lack modes; a [`Calibration`] says which potentials are ordinary,
 //!    and a [`DriftMonitor`] alarms when those of a stream are no longer.
+//! 6. A [`ConformalGate`] masks the modes of a row that are suspect, at a chosen rate of false alarms;
+//!    [`SelectivePrediction`] answers those rows alone whose error rate it can vouch for.
 //!
 //! ```
 #![doc = include_str!("../examples/robust_classifier.rs")]
@@ -37,6 +39,7 @@ pub mod baselines;
 pub mod batch;
 pub mod calibration;
 pub mod checkpoint;
+pub mod conformal_gate;
 pub mod coupled;
 pub mod drift;
 pub mod emma_plus;
@@ -50,6 +53,8 @@ pub mod network;
 pub mod numerical_embedding;
 #[cfg(feature = "onnx")]
 pub mod onnx;
+pub mod risk_coverage;
+pub mod selective_prediction;
 pub mod standardize;
 pub mod state_dict;
 pub mod statistics;
@@ -62,6 +67,7 @@ pub use baselines::{AlternativeAttention, Concatenation, SingleMode};
 pub use batch::Batch;
 pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, ModeColumns, ModelMetadata};
+pub use conformal_gate::{ConformalGate, FalseAlarms};
 pub use coupled::Coupled;
 pub use drift::{DriftAlarm, DriftDirection, DriftMonitor};
 pub use emma_plus::{EmmaPlus, EmmaPlusConfig, Prepared};
@@ -76,6 +82,8 @@ pub use numerical_embedding::{
     Embedded, PeriodicConfig, PeriodicEmbedding, PiecewiseLinearConfig, PiecewiseLinearEmbedding,
     QuantileBins,
 };
+pub use risk_coverage::{RiskCoverage, RiskCoveragePoint};
+pub use selective_prediction::{RiskLimit, SelectivePrediction};
 pub use standardize::Standardize;
 pub use statistics::MeanInterval;
 pub use task::Task;

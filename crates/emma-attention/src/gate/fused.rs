@@ -15,7 +15,7 @@ use crate::self_energy::SelfEnergies;
 
 impl Gate<'_> {
     /// Whether the kernels are made for these tensors: all on the CPU, of one type, f32 or f64, and of
-    /// the shapes that they should have.
+    /// the shapes that they should have; and the coupling is the thesis's.
     pub(super) fn fits(&self, potentials: &PotentialEnergies) -> bool {
         let potentials = potentials.as_tensor();
         let dtype = potentials.dtype();
@@ -25,6 +25,7 @@ impl Gate<'_> {
         let alike = |tensor: &Tensor| tensor.device().is_cpu() && tensor.dtype() == dtype;
         matches!(dtype, DType::F32 | DType::F64)
             && n_modes > 0
+            && self.other_coupling.is_none()
             && self.minimum_potential.dims() == list
             && [potentials, self.minimum_potential].into_iter().all(alike)
             && self

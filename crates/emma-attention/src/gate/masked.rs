@@ -9,7 +9,6 @@ use crate::importance::{LogImportance, log_importance};
 use crate::modal_energy::{ModalEnergies, modal_energies};
 use crate::potential::{PotentialEnergies, corrected_potentials};
 use crate::self_energy::{SelfEnergies, self_energies};
-use crate::shared_energy::shared_energies;
 
 impl Gate<'_> {
     /// All stages of a batch of at least one row, in which only some modes are `present`, `[rows, modes]`; see
@@ -26,7 +25,7 @@ impl Gate<'_> {
         let corrected =
             corrected_potentials(&PotentialEnergies::new(potentials)?, self.minimum_potential)?;
         let energies = self_energies(&corrected, self.self_weight, self.self_bias)?;
-        let shared = shared_energies(&energies, self.coupling_weight, self.coupling_exponent)?;
+        let shared = self.shared_energies(&energies, Some(present))?;
         let of_j = present.unsqueeze(1)?.broadcast_as(shared.dims())?;
         let shared = of_j
             .contiguous()?

@@ -3,11 +3,13 @@
 use candle_core::Tensor;
 
 use crate::attention::AttentionScores;
+use crate::coupling::OtherCoupling;
 use crate::error::Result;
 use crate::importance::{Coldness, LogImportance};
 use crate::modal_energy::ModalEnergies;
 use crate::potential::PotentialEnergies;
 use crate::self_energy::SelfEnergies;
+use crate::shared_energy::shared_energies;
 
 mod fused;
 mod masked;
@@ -26,6 +28,8 @@ pub(crate) struct Gate<'a> {
     pub(crate) coupling_weight: &'a Tensor,
     /// γ_ij as they are applied, `[modes, modes]`.
     pub(crate) coupling_exponent: &'a Tensor,
+    /// What takes the place of w_ij and γ_ij, if the coupling is not the thesis's.
+    pub(crate) other_coupling: Option<&'a OtherCoupling>,
     /// g_a, `[1]`.
     pub(crate) gain: &'a Tensor,
     /// b_a, `[1]`.
@@ -50,6 +54,18 @@ impl Gate<'_> {
             return self.forward_fused(potentials);
         }
         self.forward_by_candle(potentials)
+    }
+
+    /// Shared energies, `[rows, modes, modes]`; `present`, `[rows, modes]`, if modes are missing.
+    fn shared_energies(
+        &self,
+        self_energies: &SelfEnergies,
+        present: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        match self.other_coupling {
+            None => shared_energies(self_energies, self.coupling_weight, self.coupling_exponent),
+            Some(coupling) => coupling.shared_energies(self_energies, present),
+        }
     }
 
     /// The parameters that training moves.

@@ -5,6 +5,7 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod corrupt;
 pub(crate) mod coupling;
+pub(crate) mod coupling_study;
 pub(crate) mod data;
 pub(crate) mod describe;
 pub(crate) mod evaluate;

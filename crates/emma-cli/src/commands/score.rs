@@ -1,10 +1,12 @@
 //! `emma score`: one output row per input row, in order, in bounded memory.
 
 use emma_data::MissingValues;
-use emma_models::{Calibration, Checkpoint, MissingModes, TrainedModel};
+use emma_models::{
+    Calibration, Checkpoint, ConformalGate, FalseAlarms, MissingModes, TrainedModel,
+};
 
 use crate::args::{GlobalArgs, ScoreArgs};
-use crate::failure::CommandResult;
+use crate::failure::{CommandResult, Failure};
 use crate::files;
 use crate::scoring::input::Input;
 use crate::scoring::layout::Layout;
@@ -32,7 +34,8 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
     let model = TrainedModel::from_checkpoint(&checkpoint, &device)
         .map_err(|error| error.in_file(&args.model))?;
     let sentences = sentences(args, global, &checkpoint, &model)?;
-    let layout = Layout::new(&model, args.explain && model.has_emma(), sentences);
+    let gate = gate(args, &checkpoint)?;
+    let layout = Layout::new(&model, args.explain && model.has_emma(), gate, sentences);
     let (missing_values, missing) = match args.nan {
         Some(MissingValues::AsNan) => (MissingValues::AsNan, MissingModes::LeaveOut),
         _ => (MissingValues::Refuse, MissingModes::Refuse),
@@ -96,6 +99,23 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
         files::tell(&format!("scored {n_scored} rows, rejected {n_rejected}"));
     }
     Ok(())
+}
+
+/// What says of each row which modes are suspect, if that is wanted.
+fn gate(args: &ScoreArgs, checkpoint: &Checkpoint) -> CommandResult<Option<ConformalGate>> {
+    let Some(rate) = args.suspect_rate else {
+        return Ok(None);
+    };
+    let in_file = |error: emma_models::Error| error.in_file(&args.model);
+    let Some(calibration) = Calibration::from_checkpoint(checkpoint).map_err(in_file)? else {
+        return Err(Failure::input(format!(
+            "{}: expected a model with potentials of clean rows, as emma train writes those with EMMA, since \
+             --suspect-rate compares with them; it has none",
+            args.model.display()
+        )));
+    };
+    let gate = ConformalGate::new(calibration, FalseAlarms::EachMode(rate)).map_err(in_file)?;
+    Ok(Some(gate))
 }
 
 /// What says of each row why, if that is wanted; and what to know about it beforehand.

@@ -2,14 +2,18 @@
 
 use emma_data::{ColumnDescription, ColumnKind, ColumnValues};
 use emma_models::metrics::likeliest;
-use emma_models::{RowScores, Task, TrainedModel};
+use emma_models::{ConformalGate, RowScores, Task, TrainedModel};
 
 use super::sentence::Sentences;
+use crate::failure::CommandResult;
 
 /// The columns of a prediction, in order: the one place that knows them.
 pub(crate) struct Layout {
     /// Names of the modes whose energies are explained; none if they are not.
     explained: Vec<String>,
+    /// What says which modes are suspect, if that is wanted, and the names of all modes.
+    gate: Option<ConformalGate>,
+    modes: Vec<String>,
     has_energies: bool,
     threshold: f64,
     task: Task,
@@ -20,11 +24,19 @@ impl Layout {
     /// Place of the column that rows are ranked by: the probability, or the number predicted.
     pub(crate) const PROBABILITY: usize = 1;
 
-    /// That of a model, with the energies of every mode and a sentence if they are wanted.
-    pub(crate) fn new(model: &TrainedModel, explain: bool, sentences: Option<Sentences>) -> Self {
-        let modes = model.metadata().modes.iter().filter(|_| explain);
+    /// That of a model, with the energies of every mode, its p-value and a sentence if they are wanted.
+    pub(crate) fn new(
+        model: &TrainedModel,
+        explain: bool,
+        gate: Option<ConformalGate>,
+        sentences: Option<Sentences>,
+    ) -> Self {
+        let modes = model.metadata().modes.iter();
+        let modes: Vec<String> = modes.map(|mode| mode.name.clone()).collect();
         Self {
-            explained: modes.map(|mode| mode.name.clone()).collect(),
+            explained: modes.iter().filter(|_| explain).cloned().collect(),
+            gate,
+            modes,
             has_energies: model.has_emma(),
             threshold: model.metadata().threshold,
             task: model.metadata().task.clone(),
@@ -62,6 +74,10 @@ impl Layout {
             }
             columns.push(required(&format!("attention_{mode}"), ColumnKind::Float32));
         }
+        for mode in self.modes.iter().filter(|_| self.gate.is_some()) {
+            columns.push(ColumnDescription::optional_float(format!("p_value_{mode}")));
+            columns.push(required(&format!("suspect_{mode}"), ColumnKind::Int32));
+        }
         if self.sentences.is_some() {
             columns.push(required("why", ColumnKind::Text));
         }
@@ -69,12 +85,15 @@ impl Layout {
     }
 
     /// The values of some rows of a chunk that begins with row `first_row` of the table.
+    ///
+    /// # Errors
+    /// A model's whose calibration has other modes.
     pub(crate) fn values(
         &self,
         first_row: u64,
         scores: &RowScores,
         kept: &[usize],
-    ) -> Vec<ColumnValues> {
+    ) -> CommandResult<Vec<ColumnValues>> {
         let floats = |values: &[f32]| -> ColumnValues {
             ColumnValues::Float32(kept.iter().map(|&row| values[row]).collect())
         };
@@ -129,6 +148,9 @@ impl Layout {
                     columns.push(ColumnValues::Float32(own.collect()));
                 }
             }
+            if let Some(gate) = &self.gate {
+                columns.extend(suspicion(gate, &energies.potential, n_modes, kept)?);
+            }
             if let Some(sentences) = &self.sentences {
                 let of_row = |&row: &usize| {
                     let own = row * n_modes..(row + 1) * n_modes;
@@ -137,10 +159,39 @@ impl Layout {
                 columns.push(ColumnValues::Text(kept.iter().map(of_row).collect()));
             }
         }
-        columns
+        Ok(columns)
     }
 
     fn label(&self, probability: f32) -> usize {
         usize::from(f64::from(probability) >= self.threshold)
     }
+}
+
+/// For each mode the p-values of some rows, and whether it is suspect in them.
+fn suspicion(
+    gate: &ConformalGate,
+    potentials: &[f32],
+    n_modes: usize,
+    kept: &[usize],
+) -> CommandResult<Vec<ColumnValues>> {
+    let mut p_values = vec![Vec::with_capacity(kept.len()); n_modes];
+    let mut suspects = vec![Vec::with_capacity(kept.len()); n_modes];
+    for &row in kept {
+        let own = &potentials[row * n_modes..][..n_modes];
+        for (values, p) in p_values.iter_mut().zip(gate.p_values(own)?) {
+            values.push(p as f32);
+        }
+        for (values, is_suspect) in suspects.iter_mut().zip(gate.suspects(own)?) {
+            values.push(i32::from(is_suspect));
+        }
+    }
+    let of_modes = p_values.into_iter().zip(suspects);
+    Ok(of_modes
+        .flat_map(|(p_values, suspects)| {
+            [
+                ColumnValues::Float32(p_values),
+                ColumnValues::Int32(suspects),
+            ]
+        })
+        .collect())
 }

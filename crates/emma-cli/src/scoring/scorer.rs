@@ -66,7 +66,7 @@ impl Scorer<'_> {
         let kept: Vec<usize> = (0..n_rows)
             .filter(|row| next_fault.next_if_eq(row).is_none())
             .collect();
-        let columns = self.layout.values(chunk.first_row(), &scores, &kept);
+        let columns = self.layout.values(chunk.first_row(), &scores, &kept)?;
         let mut rejected = Vec::new();
         rejects::append(&mut rejected, chunk, &faults);
         let rows = if self.text {
