@@ -6,7 +6,9 @@
 //! 1. A [`Batch`] holds labelled rows, one tensor a mode.
 //! 2. Anything that implements [`MultiModalModel`] can be trained: [`Coupled`] is EMMA in front of a
 //!    network, [`Concatenation`], [`SingleMode`] and [`AlternativeAttention`] have no energies. The network
-//!    is any `candle_nn::Module`; [`Mlp`] is the thesis's.
+//!    is any `candle_nn::Module`; [`Mlp`] is the thesis's. Others' ways to fuse modes are there to compare
+//!    with: [`EmbraceNet`], [`MixtureOfExperts`], [`QualityAwareFusion`], [`PredictiveDynamicFusion`],
+//!    [`TrustedMultiView`].
 //! 3. [`train`] runs Adam over mini-batches and keeps the parameters of the best epoch; a
 //!    [`TrainingSession`] stops and goes on. [`TrainingRows`]
 //!    may be other rows in every epoch, such as freshly corrupted ones. [`train_together`] trains a grid of
@@ -53,7 +55,12 @@ pub mod threshold;
 pub mod trained;
 pub mod training;
 
-pub use baselines::{AlternativeAttention, Concatenation, SingleMode};
+pub use baselines::{
+    AlternativeAttention, Concatenation, EmbraceNet, EmbraceNetConfig, MixtureOfExperts,
+    MixtureOfExpertsConfig, PredictiveDynamicFusion, PredictiveDynamicFusionConfig,
+    QualityAwareFusion, QualityAwareFusionConfig, SingleMode, TrustedMultiView,
+    TrustedMultiViewConfig,
+};
 pub use batch::Batch;
 pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, ModeColumns, ModelMetadata};
