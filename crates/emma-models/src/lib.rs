@@ -8,6 +8,9 @@
 //!    network, [`Concatenation`], [`SingleMode`] and [`AlternativeAttention`] have no energies. The network
 //!    is any `candle_nn::Module`; [`Mlp`] is the thesis's, [`EnsembleMlp`] several that answer together, and
 //!    [`numerical_embedding`] has what may stand before either.
+//!    is any `candle_nn::Module`; [`Mlp`] is the thesis's. Others' ways to fuse modes are there to compare
+//!    with: [`EmbraceNet`], [`MixtureOfExperts`], [`QualityAwareFusion`], [`PredictiveDynamicFusion`],
+//!    [`TrustedMultiView`].
 //! 3. [`train`] runs Adam over mini-batches and keeps the parameters of the best epoch; a
 //!    [`TrainingSession`] stops and goes on. [`TrainingRows`]
 //!    may be other rows in every epoch, such as freshly corrupted ones. [`train_together`] trains a grid of
@@ -63,7 +66,12 @@ pub mod threshold;
 pub mod trained;
 pub mod training;
 
-pub use baselines::{AlternativeAttention, Concatenation, SingleMode};
+pub use baselines::{
+    AlternativeAttention, Concatenation, EmbraceNet, EmbraceNetConfig, MixtureOfExperts,
+    MixtureOfExpertsConfig, PredictiveDynamicFusion, PredictiveDynamicFusionConfig,
+    QualityAwareFusion, QualityAwareFusionConfig, SingleMode, TrustedMultiView,
+    TrustedMultiViewConfig,
+};
 pub use batch::Batch;
 pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, ModeColumns, ModelMetadata};
