@@ -23,6 +23,8 @@ usage: cargo xtask <command> [options]
   experiment2 [options]  options are emma's own: cargo xtask experiment3 --help;
   experiment3 [options]  --device cuda, cuda:N or metal builds it with that feature
   coupling-study [opts]  the same for the study of shared energies (docs/coupling.md)
+  arena [options]        the same for EMMA+ against its rivals (docs/arena.md); arena tune
+                         chooses hyper-parameters
   merge DIR... --out DIR puts the results folders of experiment3's shards together;
                          options are emma's own: cargo xtask merge --help
   ci                     all checks, cheapest first: format, clippy, docs, tests; with ONNX
@@ -46,9 +48,9 @@ fn main() -> ExitCode {
     let command = arguments.next().unwrap_or_default();
     let rest: Vec<OsString> = arguments.collect();
     let result = match command.to_str() {
-        Some(name @ ("experiment1" | "experiment2" | "experiment3" | "coupling-study")) => {
-            experiment::run(&[name], &rest)
-        }
+        Some(
+            name @ ("experiment1" | "experiment2" | "experiment3" | "coupling-study" | "arena"),
+        ) => experiment::run(&[name], &rest),
         Some("merge") => experiment::run(&["experiment3", "merge"], &rest),
         Some("ci") => no_options("ci", &rest).and_then(|()| succeed(ci::run())),
         Some("soak") => no_options("soak", &rest).and_then(|()| succeed(soak())),

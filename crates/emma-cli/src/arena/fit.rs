@@ -5,10 +5,13 @@ use emma_attention::{Coldness, ColdnessAnnealing, ModeGateConfig, Regularizers};
 use emma_data::generator;
 use emma_energy::{AutoencoderTraining, JointDensity, JointDensityFit, NoiseModel, SeededVarMap};
 use emma_models::{
-    AlternativeAttention, Batch, Concatenation, EmmaPlus, EmmaPlusConfig, EnsembleMlp,
-    EnsembleMlpConfig, Mlp, MlpConfig, MultiModalModel, Prepared, Trainee, TrainingConfig,
-    TrainingRows, emma_plus, train_together,
+    AlternativeAttention, Batch, Concatenation, EmbraceNet, EmbraceNetConfig, EmmaPlus,
+    EmmaPlusConfig, EnsembleMlp, EnsembleMlpConfig, MixtureOfExperts, MixtureOfExpertsConfig, Mlp,
+    MlpConfig, MultiModalModel, PredictiveDynamicFusion, PredictiveDynamicFusionConfig, Prepared,
+    QualityAwareFusion, QualityAwareFusionConfig, Trainee, TrainingConfig, TrainingRows,
+    TrustedMultiView, TrustedMultiViewConfig, emma_plus, train_together,
 };
+use ndarray::ArrayViewMut1;
 use serde::{Deserialize, Serialize};
 
 use super::learner::Learner;
@@ -19,8 +22,10 @@ use crate::failure::CommandResult;
 use crate::networks::{Candidate, DynModel, Front, Shape, build};
 use crate::part::tensors;
 
-/// Hidden widths of networks.
+/// Hidden widths of networks: 4,801 parameters on HTRU2.
 const HIDDEN: [usize; 2] = [64, 64];
+/// Hidden widths of each of four members: as many parameters together.
+const MEMBER_HIDDEN: [usize; 2] = [28, 28];
 
 /// What is chosen for a learner by `arena tune`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -58,6 +63,8 @@ impl Hyper {
 enum View {
     /// 0 where a value is missing.
     Zeros,
+    /// NaN where a whole mode is missing, 0 where a single value is.
+    Absent,
     /// What a density says.
     Density(JointDensity),
 }
@@ -72,11 +79,25 @@ impl View {
                     .collect();
                 tensors(&filled, &Device::Cpu)
             }
+            Self::Absent => {
+                let mut filled = modes.clone();
+                for row in filled.iter_mut().flat_map(|mode| mode.rows_mut()) {
+                    fill_unless_absent(row);
+                }
+                tensors(&filled, &Device::Cpu)
+            }
             Self::Density(density) => {
                 let modes = tensors(modes, &Device::Cpu)?;
                 Ok(emma_plus::prepare(density, &modes)?)
             }
         }
+    }
+}
+
+/// Zeros in the place of missing values, if any value is there.
+fn fill_unless_absent(mut row: ArrayViewMut1<'_, f32>) {
+    if row.iter().any(|value| !value.is_nan()) {
+        row.mapv_inplace(|value| if value.is_nan() { 0. } else { value });
     }
 }
 
@@ -264,6 +285,56 @@ pub(crate) fn fit(
             energies = Some(fitted);
             model
         }
+        Learner::EmbraceNet => {
+            config.batch_size = 128;
+            view = View::Absent;
+            let network = EmbraceNetConfig {
+                n_features: mode_widths,
+                docking_hidden: vec![32],
+                n_embedding: [16, 32, 48][hyper.variant],
+                terminal_hidden: vec![32, 32],
+            };
+            Box::new(EmbraceNet::new(&network, rows.seed, &vb)?)
+        }
+        Learner::MixtureOfExperts => {
+            config.batch_size = 128;
+            let network = MixtureOfExpertsConfig {
+                n_features: mode_widths,
+                expert_hidden: vec![32, 32],
+                gate_hidden: [vec![16], vec![16], vec![32]][hyper.variant].clone(),
+                joint_expert: hyper.variant > 0,
+            };
+            Box::new(MixtureOfExperts::new(&network, &vb)?)
+        }
+        Learner::QualityAwareFusion => {
+            config.batch_size = 128;
+            let network = QualityAwareFusionConfig {
+                n_features: mode_widths,
+                hidden: vec![48, 32],
+                ranking_weight: [0.01, 0.1, 1.][hyper.variant],
+                ..QualityAwareFusionConfig::default()
+            };
+            Box::new(QualityAwareFusion::new(&network, &vb)?)
+        }
+        Learner::PredictiveDynamicFusion => {
+            config.batch_size = 128;
+            let network = PredictiveDynamicFusionConfig {
+                n_features: mode_widths,
+                hidden: vec![48, 32],
+                confidence_hidden: vec![16],
+                confidence_weight: [0.3, 1., 3.][hyper.variant],
+            };
+            Box::new(PredictiveDynamicFusion::new(&network, &vb)?)
+        }
+        Learner::TrustedMultiView => {
+            config.batch_size = 128;
+            let network = TrustedMultiViewConfig {
+                n_features: mode_widths,
+                hidden: vec![48, 32],
+                annealing_steps: [300, 1_000, 3_000][hyper.variant],
+            };
+            Box::new(TrustedMultiView::new(&network, &vb)?)
+        }
         Learner::EmmaPlus => {
             config.batch_size = 128;
             view = View::Density(shared.density.clone());
@@ -276,7 +347,7 @@ pub(crate) fn fit(
             let network = EnsembleMlp::new(
                 &EnsembleMlpConfig {
                     n_inputs: EmmaPlus::<EnsembleMlp>::n_inputs(&shared.density),
-                    hidden: HIDDEN.to_vec(),
+                    hidden: MEMBER_HIDDEN.to_vec(),
                     ..EnsembleMlpConfig::default()
                 },
                 &vb.pp("network"),

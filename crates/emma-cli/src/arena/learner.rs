@@ -16,17 +16,32 @@ pub(crate) enum Learner {
     Alternative,
     /// EMMA as in the thesis.
     Emma,
+    /// Embedding components each from a mode drawn at random (Choi and Lee 2019).
+    EmbraceNet,
+    /// An expert a mode and one for all, mixed by a gate (Jacobs et al. 1991).
+    MixtureOfExperts,
+    /// Decisions weighed by confidence (QMF, Zhang et al. 2023).
+    QualityAwareFusion,
+    /// Decisions weighed by predicted confidence (PDF, Cao et al. 2024).
+    PredictiveDynamicFusion,
+    /// Opinions with their uncertainty, combined (TMC, Han et al. 2021).
+    TrustedMultiView,
     /// Energies and repair by a joint density.
     EmmaPlus,
 }
 
 impl Learner {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Base,
         Self::Without,
         Self::ModeDropout,
         Self::Alternative,
         Self::Emma,
+        Self::EmbraceNet,
+        Self::MixtureOfExperts,
+        Self::QualityAwareFusion,
+        Self::PredictiveDynamicFusion,
+        Self::TrustedMultiView,
         Self::EmmaPlus,
     ];
 
@@ -37,6 +52,11 @@ impl Learner {
             Self::ModeDropout => "mode_dropout",
             Self::Alternative => "alternative",
             Self::Emma => "emma",
+            Self::EmbraceNet => "embrace_net",
+            Self::MixtureOfExperts => "mixture_of_experts",
+            Self::QualityAwareFusion => "quality_aware_fusion",
+            Self::PredictiveDynamicFusion => "predictive_dynamic_fusion",
+            Self::TrustedMultiView => "trusted_multi_view",
             Self::EmmaPlus => "emma_plus",
         }
     }

@@ -1,9 +1,11 @@
 //! The arena: EMMA+ and its rivals on the same rows, narrowly and broadly trained.
 
+pub(crate) mod figures;
 mod fit;
 mod learner;
 pub(crate) mod outcome;
 mod regime;
+pub(crate) mod report;
 pub(crate) mod results;
 mod rows;
 pub(crate) mod run;

@@ -9,7 +9,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use crate::arena::outcome::SeedOutcome;
 use crate::arena::results::Results;
 use crate::arena::settings::Settings;
-use crate::arena::{run, table, tune};
+use crate::arena::{figures, report, run, table, tune};
 use crate::args::{ArenaArgs, ArenaCommand, GlobalArgs};
 use crate::experiment::data::{headline, read_data};
 use crate::experiment::folder::{RESULTS_FILE, prepare};
@@ -66,6 +66,10 @@ pub(crate) fn run(args: &ArenaArgs, global: &GlobalArgs) -> CommandResult<()> {
             pool(global, &device)?.install(|| settings.seeds.par_iter().map(seed).collect());
         progress.finish();
         let results = Results::new(settings, &outcomes?)?;
+        for (name, figure) in figures::figures(&results)? {
+            figure.write(&folder, &name)?;
+        }
+        report::report(&results)?.write(&folder)?;
         files::write_json(&folder.join(RESULTS_FILE), &results)?;
         results
     };
@@ -73,9 +77,10 @@ pub(crate) fn run(args: &ArenaArgs, global: &GlobalArgs) -> CommandResult<()> {
         return files::print_json(&results);
     }
     files::print(&format!(
-        "{}\nResults: {}\n",
+        "{}\nResults: {}\nReport: {}\n",
         table::table(&results),
         folder.join(RESULTS_FILE).display(),
+        folder.join("report.html").display()
     ))
 }
 
