@@ -16,7 +16,7 @@ pub(crate) enum Activation {
 pub(crate) enum Summation {
     /// Of the features, always, on the CPU in f32 and f64: a row's bits do not depend on its batch.
     InOrder,
-    /// As a general matrix product likes, for training: several times as fast at some hundred rows.
+    /// As a general matrix product likes, for training: in steps of 256 rows, plain loops took 40 % of the time.
     AsFastest,
 }
 
