@@ -35,7 +35,9 @@ fn panel(results: &Results, name: &str, network: &NetworkResults) -> Bars {
     .title(format!("network: {name}"))
     .points()
     .horizontal_line(0., "uncoupled");
-    for kind in &results.settings.models {
+    // What is far below all would leave the others no room.
+    let models = results.settings.models.iter();
+    for kind in models.filter(|kind| kind.coupling().is_some()) {
         let Some(less) = network
             .models
             .get(kind.name())

@@ -32,8 +32,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Coldness and training are those of experiment 3 in kind; epochs and batches are sized so that all of it takes
-    /// minutes.
+    /// Epochs and batches are sized so that all of it takes minutes.
     pub(crate) fn new(seeds: Vec<u64>, n_rows: usize, quick: bool) -> Self {
         let n_epochs = if quick { 6 } else { 20 };
         Self {
@@ -50,7 +49,7 @@ impl Settings {
                 noise_std: 0.1,
                 ..AutoencoderTraining::default()
             },
-            coldness: vec![0.1, 0.3, 1.],
+            coldness: vec![0.3, 1., 3.],
             networks: vec![
                 ("linear".into(), vec![]),
                 ("16 hidden units".into(), vec![16]),
