@@ -171,7 +171,7 @@ impl MultiModalModel for QualityAwareFusion {
 /// [`Error::NoRows`]; candle's if shapes differ.
 ///
 /// # Source
-/// Zhang et al. 2023 (arXiv:2306.02050), regularization of section 4, after J. Moon et al.,
+/// Zhang et al. 2023 (arXiv:2306.02050), their ranking-based regularization, after J. Moon et al.,
 /// "Confidence-aware learning for deep neural networks", ICML 2020.
 /// Deviation: κ is the loss of the current step, scaled over the mini-batch, instead of the mean over
 /// the epochs so far, scaled over the training rows: a batch does not say which rows it holds, and rows
