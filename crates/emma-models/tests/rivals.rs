@@ -591,11 +591,11 @@ fn the_task_loss_of_a_mixture_is_its_negative_log_likelihood() {
 fn a_mixture_of_very_sure_experts_stays_finite() {
     let half = 0.5f64.ln();
     let mixture = Mixture {
-        expert_logits: tensor(&[[800., 700.], [-800., -700.], [800., -800.]]),
+        expert_logits: tensor(&[[1800., 1700.], [-1800., -1700.], [800., -800.]]),
         log_shares: tensor(&[[half, half]; 3]),
     };
-    // 1 − p = (e^−800 + e^−700) / 2.
-    let expected = [700. - half, half - 700., 0.];
+    // 1 − p = (e^−1800 + e^−1700) / 2.
+    let expected = [1700. - half, half - 1700., 0.];
     assert_close(
         "logits",
         &values(&mixture.logits().unwrap()).unwrap(),

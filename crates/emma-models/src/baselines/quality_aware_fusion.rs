@@ -145,8 +145,8 @@ impl MultiModalModel for QualityAwareFusion {
         let own = cross_entropy_of_modes(&decisions.logits, labels, weight)?;
         let classification = (binary_cross_entropy(&decisions.fused()?, labels, weight)? + own)?;
         // Without the positive class's weight: it says what an error costs, not how hard a row is.
-        let logits = decisions.logits.detach();
-        let row_losses = (softplus(&logits)? - logits.broadcast_mul(&labels.unsqueeze(1)?)?)?;
+        let logits = &decisions.logits;
+        let row_losses = (softplus(logits)? - logits.broadcast_mul(&labels.unsqueeze(1)?)?)?;
         let ranking = ranking_penalty(&decisions.confidence, &row_losses)?;
         Ok(Some(
             (classification + (ranking * self.config.ranking_weight)?)?,
