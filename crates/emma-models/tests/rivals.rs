@@ -289,8 +289,7 @@ fn modes_permuted_with_their_parameters_score_the_same() {
             .map(|(path, tensor)| {
                 // The gate takes the features of both modes and gives a share to both.
                 let order: Option<(&[u32], usize)> = match path.as_str() {
-                    "gate.0.weight" => Some((&[3, 4, 0, 1, 2], 1)),
-                    "joint_expert.0.weight" => Some((&[3, 4, 0, 1, 2], 1)),
+                    "gate.0.weight" | "joint_expert.0.weight" => Some((&[3, 4, 0, 1, 2], 1)),
                     "gate.1.weight" | "gate.1.bias" if tensor.dims()[0] == 3 => {
                         Some((&[1, 0, 2], 0))
                     }
@@ -592,11 +591,11 @@ fn the_task_loss_of_a_mixture_is_its_negative_log_likelihood() {
 fn a_mixture_of_very_sure_experts_stays_finite() {
     let half = 0.5f64.ln();
     let mixture = Mixture {
-        expert_logits: tensor(&[[800., 700.], [-800., -700.], [800., -800.]]),
+        expert_logits: tensor(&[[1800., 1700.], [-1800., -1700.], [800., -800.]]),
         log_shares: tensor(&[[half, half]; 3]),
     };
-    // 1 − p = (e^−800 + e^−700) / 2.
-    let expected = [700. - half, half - 700., 0.];
+    // 1 − p = (e^−1800 + e^−1700) / 2.
+    let expected = [1700. - half, half - 1700., 0.];
     assert_close(
         "logits",
         &values(&mixture.logits().unwrap()).unwrap(),
@@ -724,8 +723,7 @@ fn the_loss_of_quality_aware_fusion_has_its_three_parts() {
         .map(|row| cross_entropy(z[row][0] * w[row][0] + z[row][1] * w[row][1], y[row]))
         .collect();
     let mut expected = mean(&fused) + mean(&of(0)) + mean(&of(1));
-    for m in 0..2 {
-        let losses = of(m);
+    for (m, losses) in [of(0), of(1)].into_iter().enumerate() {
         let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
         let most = losses.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let pairs: Vec<f64> = (0..12)

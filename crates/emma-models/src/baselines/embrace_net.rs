@@ -73,6 +73,8 @@ pub struct EmbraceNet {
 impl EmbraceNet {
     /// Takes the parameters from `vb`, drawing them if it can; `seed` is for the choice of modes.
     ///
+    /// A model built anew, as for a training session that goes on, draws from the start of its seed.
+    ///
     /// # Errors
     /// [`Error::ModeCount`](crate::Error::ModeCount) for no mode,
     /// [`Error::InvalidSetting`](crate::Error::InvalidSetting) for a width of zero; candle's if a stored

@@ -53,7 +53,7 @@ impl Default for MixtureOfExpertsConfig {
 /// # Source
 /// R. A. Jacobs, M. I. Jordan, S. J. Nowlan and G. E. Hinton, "Adaptive mixtures of local experts",
 /// Neural Computation 3 (1991), 79–87.
-/// Deviation: the likelihood is Bernoulli's instead of the Gaussian one of their equation 1.3, since the
+/// Deviation: the likelihood is Bernoulli's instead of their Gaussian one, since the
 /// task is binary. Deviation: each expert sees its mode instead of all features.
 #[derive(Debug, Clone)]
 pub struct MixtureOfExperts {

@@ -27,7 +27,7 @@ pub struct PredictiveDynamicFusionConfig {
     pub hidden: Vec<usize>,
     /// Widths of the hidden layers of each mode's confidence network. Default 8; each at least 1.
     pub confidence_hidden: Vec<usize>,
-    /// Weight of the confidence networks' loss. Default 1, the paper's; at least 0.
+    /// Weight of the confidence networks' loss. Default 1, as in the paper's published code; at least 0.
     pub confidence_weight: f64,
 }
 
@@ -83,7 +83,7 @@ pub struct PredictiveDynamicFusion {
 /// - share `w = softmax(b · k)` over the modes, without k while learning
 ///
 /// # Source
-/// Cao et al. 2024 (arXiv:2406.04802), section 3.
+/// Cao et al. 2024 (arXiv:2406.04802).
 /// Deviation: the calibration is theirs for two modes, `min(1, DU_m / DU_n)`; for more the most certain
 /// mode takes the place of the other one.
 #[derive(Debug, Clone)]

@@ -145,8 +145,8 @@ impl MultiModalModel for QualityAwareFusion {
         let own = cross_entropy_of_modes(&decisions.logits, labels, weight)?;
         let classification = (binary_cross_entropy(&decisions.fused()?, labels, weight)? + own)?;
         // Without the positive class's weight: it says what an error costs, not how hard a row is.
-        let logits = decisions.logits.detach();
-        let row_losses = (softplus(&logits)? - logits.broadcast_mul(&labels.unsqueeze(1)?)?)?;
+        let logits = &decisions.logits;
+        let row_losses = (softplus(logits)? - logits.broadcast_mul(&labels.unsqueeze(1)?)?)?;
         let ranking = ranking_penalty(&decisions.confidence, &row_losses)?;
         Ok(Some(
             (classification + (ranking * self.config.ranking_weight)?)?,
@@ -171,7 +171,7 @@ impl MultiModalModel for QualityAwareFusion {
 /// [`Error::NoRows`]; candle's if shapes differ.
 ///
 /// # Source
-/// Zhang et al. 2023 (arXiv:2306.02050), regularization of section 4, after J. Moon et al.,
+/// Zhang et al. 2023 (arXiv:2306.02050), their ranking-based regularization, after J. Moon et al.,
 /// "Confidence-aware learning for deep neural networks", ICML 2020.
 /// Deviation: κ is the loss of the current step, scaled over the mini-batch, instead of the mean over
 /// the epochs so far, scaled over the training rows: a batch does not say which rows it holds, and rows

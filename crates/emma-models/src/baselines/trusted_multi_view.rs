@@ -55,8 +55,8 @@ impl Default for TrustedMultiViewConfig {
 ///
 /// # Source
 /// Z. Han, C. Zhang, H. Fu and J. T. Zhou, "Trusted multi-view classification", ICLR 2021, arXiv:2102.02051.
-/// Deviation: steps instead of epochs are counted, since a model is not told the epoch; a model built anew
-/// begins to count anew. Deviation: the divergence is in its closed form for two labels.
+/// Deviation: steps instead of epochs are counted, since a model is not told the epoch; a model built anew,
+/// as for a training session that goes on, begins to count anew. Deviation: the divergence is in its closed form for two labels.
 #[derive(Debug)]
 pub struct TrustedMultiView {
     n_features: Vec<usize>,
@@ -107,7 +107,7 @@ impl Opinions {
 /// [`Error::ModeCount`] for no mode; candle's if shapes differ.
 ///
 /// # Source
-/// Han et al. 2021 (arXiv:2102.02051), definition 3.1.
+/// Han et al. 2021 (arXiv:2102.02051), their reduced combination rule.
 /// Deviation: written for the evidence, where nothing is divided by a vanishing `1 − C`.
 pub fn combine(evidence: &[Tensor]) -> Result<Tensor> {
     let Some((first, others)) = evidence.split_first() else {
