@@ -9,6 +9,7 @@ use emma_data::{
 };
 use emma_models::{Metric, ThresholdRule};
 
+use crate::arena::learner::Learner;
 use crate::device::DeviceChoice;
 use crate::evaluation::curve::CurveSpec;
 use crate::experiment3::grid::GridName;
@@ -195,6 +196,9 @@ pub(crate) struct ArenaArgs {
     /// Most epochs of a training
     #[arg(long, value_name = "N", default_value_t = 35, value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) epochs: usize,
+    /// Only this learner; once for each [default: all]
+    #[arg(long = "learner", value_name = "NAME", value_enum)]
+    pub(crate) learners: Vec<Learner>,
     /// Let EMMA+ reckon with modes that belong to another row, with this probability
     ///
     /// It is one of the test conditions written as a belief: report such scores apart.

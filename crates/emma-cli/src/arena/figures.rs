@@ -30,7 +30,10 @@ fn critical_difference(results: &Results) -> Figure {
         "Mean rank of every learner over conditions and seeds, 1 the best, one panel a training regime. Bars are \
          half of Nemenyi's critical difference to either side: learners whose bars do not overlap differ.",
     );
-    for (regime, found) in &results.regimes {
+    for (place, (regime, found)) in results.regimes.iter().enumerate() {
+        if place > 0 {
+            figure = figure.next_row();
+        }
         let mut names: Vec<&String> = found.learners.keys().collect();
         let rank = |name: &str| found.learners[name].mean_rank;
         names.sort_by(|a, b| rank(a).total_cmp(&rank(b)));
@@ -48,7 +51,7 @@ fn critical_difference(results: &Results) -> Figure {
         .title(format!("{regime} training"))
         .points()
         .series("mean rank", ranks);
-        figure = figure.panel(bars).next_row();
+        figure = figure.panel(bars);
     }
     figure.size(1000., 420. * results.regimes.len() as f64)
 }

@@ -1,10 +1,14 @@
 //! Who takes part.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// A learner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum,
+)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub(crate) enum Learner {
     /// A perceptron that has seen clean rows only.
     Base,

@@ -2,7 +2,7 @@
 
 pub(crate) mod figures;
 mod fit;
-mod learner;
+pub(crate) mod learner;
 pub(crate) mod outcome;
 mod regime;
 pub(crate) mod report;

@@ -14,7 +14,7 @@ use crate::args::{ArenaArgs, ArenaCommand, GlobalArgs};
 use crate::experiment::data::{headline, read_data};
 use crate::experiment::folder::{RESULTS_FILE, prepare};
 use crate::experiment3::data::SeedData;
-use crate::failure::CommandResult;
+use crate::failure::{CommandResult, Failure};
 use crate::progress::Progress;
 use crate::threads::pool;
 use crate::{files, folders};
@@ -30,8 +30,15 @@ pub(crate) fn run(args: &ArenaArgs, global: &GlobalArgs) -> CommandResult<()> {
     let (candidates, data) = read_data(&args.data, args.data_dir.as_deref(), global)?;
     let mut settings = Settings::new(data, seeds);
     settings.n_epochs = args.epochs;
+    if !args.learners.is_empty() {
+        settings
+            .learners
+            .retain(|learner| args.learners.contains(learner));
+    }
     if let Some(probability) = args.swap_probability {
         settings.noise.swap_probability = probability;
+        let valid = settings.noise.validate();
+        valid.map_err(|error| Failure::input(format!("--swap-probability: {error}")))?;
     }
     let samples = &candidates.samples;
     SeedData::check_all(samples, &settings.seeds, &settings.data.source)?;

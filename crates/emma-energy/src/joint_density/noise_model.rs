@@ -51,7 +51,11 @@ pub(super) enum NoiseLevel {
 }
 
 impl NoiseModel {
-    pub(super) fn validate(&self) -> Result<()> {
+    /// Accepts settings that are within their ranges.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`](crate::Error::InvalidSetting).
+    pub fn validate(&self) -> Result<()> {
         let probability = self.clean_probability;
         check_setting(
             probability > 0. && probability < 1.,
