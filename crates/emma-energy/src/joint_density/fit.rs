@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{JointDensity, JointDensityConfig, NoiseModel, log_class_weights, most_exact_states};
 use crate::error::{Error, Result, check_setting};
-use crate::gaussian_mixture::{ComponentChoice, GaussianMixtureFit};
+use crate::gaussian_mixture::{ComponentChoice, GaussianMixture, GaussianMixtureFit};
 
 /// How a [`JointDensity`] is fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,12 +98,12 @@ impl JointDensityFit {
                 .iter()
                 .map(|mode| mode.dim(1))
                 .collect::<candle_core::Result<_>>()?,
-            n_components: classes.iter().map(|class| class.n_components()).collect(),
+            n_components: classes.iter().map(GaussianMixture::n_components).collect(),
             noise: self.noise.clone(),
             most_exact_states: self.most_exact_states,
         };
         config.validate()?;
         let weights = log_class_weights(&counts, first.dtype(), first.device())?;
-        JointDensity::from_classes(config, classes, weights)
+        JointDensity::from_classes(config, classes, &weights)
     }
 }

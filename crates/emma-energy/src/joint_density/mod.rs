@@ -158,15 +158,15 @@ impl JointDensity {
             })
             .collect::<Result<Vec<_>>>()?;
         let log_class_weights = vb.get(config.n_components.len(), "log_class_weights")?;
-        Self::from_classes(config.clone(), classes, log_class_weights)
+        Self::from_classes(config.clone(), classes, &log_class_weights)
     }
 
     fn from_classes(
         config: JointDensityConfig,
         classes: Vec<GaussianMixture>,
-        log_class_weights: Tensor,
+        log_class_weights: &Tensor,
     ) -> Result<Self> {
-        let components = Components::new(&config, &classes, &numbers(&log_class_weights)?)?;
+        let components = Components::new(&config, &classes, &numbers(log_class_weights)?)?;
         Ok(Self {
             config,
             classes,
@@ -197,8 +197,7 @@ impl JointDensity {
             ..self.config.clone()
         };
         config.validate()?;
-        let (classes, weights) = (self.classes.clone(), self.log_class_weights.clone());
-        Self::from_classes(config, classes, weights)
+        Self::from_classes(config, self.classes.clone(), &self.log_class_weights)
     }
 
     /// All parameters by name, as [`new`](Self::new) takes them.

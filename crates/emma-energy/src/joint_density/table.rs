@@ -24,7 +24,8 @@ pub(super) struct Components {
     pub(super) log_class_weights: Vec<f64>,
     /// Which mode a feature belongs to.
     pub(super) mode_of: Vec<usize>,
-    components: Vec<Component>,
+    /// Of all classes, one after the other.
+    gaussians: Vec<Component>,
 }
 
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl Components {
             mode_of: modes
                 .flat_map(|(mode, &width)| std::iter::repeat_n(mode, width))
                 .collect(),
-            components,
+            gaussians: components,
         })
     }
 
@@ -150,7 +151,7 @@ impl Components {
         let columns = found.columns.clone();
         let n = columns.len();
         let normalization = n as f64 * std::f64::consts::TAU.ln() / 2.;
-        for component in &self.components {
+        for component in &self.gaussians {
             let covariance = |a: usize, b: usize| component.covariance[a * n_features + b];
             let mut noisy: Vec<f64> = columns
                 .iter()
