@@ -1,4 +1,5 @@
 //! The gate with parameters for each mode.
+#![allow(clippy::unwrap_used)] // In a test a panic is the report.
 
 use candle_core::{DType, Device, Result as CandleResult, Tensor, Var};
 use candle_nn::VarBuilder;

@@ -1,4 +1,5 @@
 //! The joint density against brute force: clean rows and noise integrated on a grid.
+#![allow(clippy::unwrap_used)] // In a test a panic is the report.
 
 use std::collections::HashMap;
 
@@ -108,15 +109,17 @@ struct BruteForce {
     energies: [f64; 2],
 }
 
-/// Probability of a value given the clean one, in every state of a mode, with the state's own probability.
-/// A missing value has no states.
-fn states(x: f64, model: &NoiseModel) -> Vec<(f64, f64, Box<dyn Fn(f64) -> f64>)> {
+/// Probability of a state, its energy, and the probability of a value in it given the clean one.
+type State = (f64, f64, Box<dyn Fn(f64) -> f64>);
+
+/// All noisy states of a mode. A missing value has no states.
+fn states(x: f64, model: &NoiseModel) -> Vec<State> {
     if x.is_nan() {
         return vec![(1., model.highest_energy(), Box::new(|_| 1.))];
     }
     let share = (1. - model.clean_probability) / (model.noise_std.len() + 1) as f64;
     let widest = model.uninformative_std;
-    let mut states: Vec<(f64, f64, Box<dyn Fn(f64) -> f64>)> = Vec::new();
+    let mut states: Vec<State> = Vec::new();
     for &std in &model.noise_std {
         let energy = (1. + 4. * std).ln();
         states.push((share, energy, Box::new(move |z| normal(x, z, std))));
@@ -331,14 +334,13 @@ fn faulty(modes: &[Tensor], seed: u64) -> Vec<Tensor> {
     let mut rng = emma_testkit::rng(seed);
     let n_rows = modes[0].dims()[0];
     let mut values: Vec<Vec<Vec<f64>>> = modes.iter().map(|m| m.to_vec2().unwrap()).collect();
-    for row in 0..n_rows {
-        for _ in 0..row % 3 {
-            let mode = rng.random_range(0..modes.len());
-            let std = [0.5, 3., f64::NAN][rng.random_range(0..3)];
-            for value in &mut values[mode][row] {
-                let deviate: f64 = StandardNormal.sample(&mut rng);
-                *value += std * deviate;
-            }
+    let faults = (0..n_rows).flat_map(|row| std::iter::repeat_n(row, row % 3));
+    for row in faults {
+        let mode = rng.random_range(0..modes.len());
+        let std = [0.5, 3., f64::NAN][rng.random_range(0..3)];
+        for value in &mut values[mode][row] {
+            let deviate: f64 = StandardNormal.sample(&mut rng);
+            *value += std * deviate;
         }
     }
     let tensor = |values: Vec<Vec<f64>>| {
@@ -535,9 +537,12 @@ fn a_fitted_density_comes_back_from_its_tensors() -> Result<()> {
     Ok(())
 }
 
+/// Makes a setting wrong.
+type Change = fn(&mut NoiseModel);
+
 #[test]
 fn wrong_settings_and_rows_are_refused() -> Result<()> {
-    let wrong: [(fn(&mut NoiseModel), &str); 5] = [
+    let wrong: [(Change, &str); 5] = [
         (
             |m| m.clean_probability = 1.,
             "clean_probability must be above 0 and below 1, got 1",
@@ -566,7 +571,7 @@ fn wrong_settings_and_rows_are_refused() -> Result<()> {
         assert_eq!(density.with_noise(model).unwrap_err().to_string(), message);
     }
     let rows = Tensor::zeros((3, 1), DType::F64, &Device::Cpu)?;
-    let error = density.posterior(&[rows.clone()]).unwrap_err();
+    let error = density.posterior(std::slice::from_ref(&rows)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "modes must be as many as the density has, got 1 instead of 2"
@@ -582,7 +587,9 @@ fn wrong_settings_and_rows_are_refused() -> Result<()> {
     assert_eq!(posterior.log_odds()?.dims(), [0, 3]);
     let fit = JointDensityFit::default();
     let rng = &mut emma_testkit::rng(1);
-    let error = fit.fit(&[rows.clone()], &[0, 1, 2], 2, rng).unwrap_err();
+    let error = fit
+        .fit(std::slice::from_ref(&rows), &[0, 1, 2], 2, rng)
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "labels must be below the number of classes, got 2 of 2"

@@ -1,111 +1,31 @@
 //! From rows to a learner that predicts.
 
 use candle_core::{DType, Device, Tensor};
-use emma_attention::{Coldness, ColdnessAnnealing, ModeGateConfig, Regularizers};
+use emma_attention::{ColdnessAnnealing, ModeGate};
 use emma_data::generator;
-use emma_energy::{AutoencoderTraining, JointDensity, JointDensityFit, NoiseModel, SeededVarMap};
-use emma_models::{
-    AlternativeAttention, Batch, Concatenation, EmbraceNet, EmbraceNetConfig, EmmaPlus,
-    EmmaPlusConfig, EnsembleMlp, EnsembleMlpConfig, MixtureOfExperts, MixtureOfExpertsConfig, Mlp,
-    MlpConfig, MultiModalModel, PredictiveDynamicFusion, PredictiveDynamicFusionConfig, Prepared,
-    QualityAwareFusion, QualityAwareFusionConfig, Trainee, TrainingConfig, TrainingRows,
-    TrustedMultiView, TrustedMultiViewConfig, emma_plus, train_together,
-};
-use ndarray::ArrayViewMut1;
-use serde::{Deserialize, Serialize};
+use emma_energy::{JointDensity, JointDensityFit, NoiseModel, SeededVarMap};
+use emma_models::{Batch, MultiModalModel, Trainee, TrainingConfig, TrainingRows, train_together};
 
+use super::construction::{Constructed, Construction, View};
+use super::hyper::Hyper;
 use super::learner::Learner;
 use super::regime::Regime;
 use super::rows::{Modes, SeedRows};
-use crate::energies::{Energies, TrainedAutoencoder};
+use crate::energies::Energies;
 use crate::failure::CommandResult;
-use crate::networks::{Candidate, DynModel, Front, Shape, build};
+use crate::networks::DynModel;
 use crate::part::tensors;
 
-/// Hidden widths of networks: 4,801 parameters on HTRU2.
-const HIDDEN: [usize; 2] = [64, 64];
-/// Hidden widths of each of four members: as many parameters together.
-const MEMBER_HIDDEN: [usize; 2] = [28, 28];
-
-/// What is chosen for a learner by `arena tune`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Hyper {
-    pub(crate) learning_rate: f64,
-    /// One of three values of the learner's own hyper-parameter, 0 to 2.
-    pub(crate) variant: usize,
-}
-
-impl Hyper {
-    /// What a learner has that was not tuned.
-    pub(crate) fn first() -> Self {
-        Self {
-            learning_rate: 1e-3,
-            variant: 0,
-        }
-    }
-
-    /// What every learner may choose from.
-    pub(crate) fn all() -> Vec<Self> {
-        let rates = [1e-3, 3e-3];
-        rates
-            .into_iter()
-            .flat_map(|learning_rate| {
-                (0..3).map(move |variant| Self {
-                    learning_rate,
-                    variant,
-                })
-            })
-            .collect()
-    }
-}
-
-/// What of a row a model sees.
-enum View {
-    /// 0 where a value is missing.
-    Zeros,
-    /// NaN where a whole mode is missing, 0 where a single value is.
-    Absent,
-    /// What a density says.
-    Density(JointDensity),
-}
-
-impl View {
-    fn of(&self, modes: &Modes) -> CommandResult<Vec<Tensor>> {
-        match self {
-            Self::Zeros => {
-                let filled: Modes = modes
-                    .iter()
-                    .map(|mode| mode.mapv(|value| if value.is_nan() { 0. } else { value }))
-                    .collect();
-                tensors(&filled, &Device::Cpu)
-            }
-            Self::Absent => {
-                let mut filled = modes.clone();
-                for row in filled.iter_mut().flat_map(|mode| mode.rows_mut()) {
-                    fill_unless_absent(row);
-                }
-                tensors(&filled, &Device::Cpu)
-            }
-            Self::Density(density) => {
-                let modes = tensors(modes, &Device::Cpu)?;
-                Ok(emma_plus::prepare(density, &modes)?)
-            }
-        }
-    }
-}
-
-/// Zeros in the place of missing values, if any value is there.
-fn fill_unless_absent(mut row: ArrayViewMut1<'_, f32>) {
-    if row.iter().any(|value| !value.is_nan()) {
-        row.mapv_inplace(|value| if value.is_nan() { 0. } else { value });
-    }
-}
+/// How a gate that anneals cools.
+const ANNEALING: ColdnessAnnealing = ColdnessAnnealing {
+    start: 0.05,
+    n_epochs: 10,
+};
 
 /// A learner that has learned.
 pub(crate) struct Fitted {
     view: View,
-    /// Their mean probability is the answer.
-    members: Vec<Box<DynModel>>,
+    model: Box<DynModel>,
     pub(crate) n_parameters: usize,
     pub(crate) validation_loss: f64,
 }
@@ -114,15 +34,8 @@ impl Fitted {
     /// Probability of label 1 of every row.
     pub(crate) fn probabilities(&self, modes: &Modes) -> CommandResult<Vec<f64>> {
         let modes = self.view.of(modes)?;
-        let mut mean = vec![0.; modes[0].dim(0)?];
-        for member in &self.members {
-            let probabilities = member.forward(&modes, None)?.probabilities()?;
-            let probabilities = probabilities.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-            for (mean, probability) in mean.iter_mut().zip(probabilities) {
-                *mean += probability / self.members.len() as f64;
-            }
-        }
-        Ok(mean)
+        let probabilities = self.model.forward(&modes, None)?.probabilities()?;
+        Ok(probabilities.to_dtype(DType::F64)?.to_vec1()?)
     }
 }
 
@@ -158,10 +71,8 @@ struct Lesson<'a> {
     learner: Learner,
     view: &'a View,
     energies: Option<&'a Energies>,
-    annealing: Option<(
-        ColdnessAnnealing,
-        &'a dyn Fn(f64) -> emma_models::Result<()>,
-    )>,
+    /// A gate that is cooled from epoch to epoch.
+    annealed: Option<&'a ModeGate>,
 }
 
 impl Lesson<'_> {
@@ -191,8 +102,8 @@ impl Lesson<'_> {
 
 impl TrainingRows for Lesson<'_> {
     fn of_epoch(&mut self, epoch: usize) -> emma_models::Result<Batch> {
-        if let Some((annealing, set)) = &self.annealing {
-            set(annealing.factor(epoch.saturating_sub(1)))?;
+        if let Some(gate) = self.annealed {
+            gate.set_coldness_factor(ANNEALING.factor(epoch.saturating_sub(1)))?;
         }
         self.batch(epoch)
             .map_err(|failure| emma_models::Error::Rows {
@@ -223,173 +134,41 @@ pub(crate) fn fit(
     let name = format!("arena {} {}", regime.name(), learner.name());
     let stream = |purpose: &str| generator(rows.seed, &format!("{name} {purpose}"));
     let variables = SeededVarMap::new(stream("first values"));
-    let vb = variables.var_builder(DType::F32, &Device::Cpu);
-    let mode_widths: Vec<usize> = rows.train.modes.iter().map(|mode| mode.ncols()).collect();
-    let (n_modes, n_features) = (mode_widths.len(), mode_widths.iter().sum());
-    let perceptron = || MlpConfig {
-        n_inputs: n_features,
-        hidden: HIDDEN.to_vec(),
-        n_outputs: 1,
+    let construction = Construction {
+        hyper,
+        regime,
+        rows,
+        density: &shared.density,
+        variables: &variables,
     };
-    let mut config = TrainingConfig {
+    let Constructed {
+        model,
+        view,
+        energies,
+        annealed,
+        batch_size,
+    } = construction.construct(learner)?;
+    let config = TrainingConfig {
         n_epochs,
         learning_rate: hyper.learning_rate,
-        batch_size: 32,
+        batch_size,
         patience: Some(10),
         ..TrainingConfig::default()
     };
-    let mut view = View::Zeros;
-    let mut energies = None;
-    let mut plus = None;
-    let model: Box<DynModel> = match learner {
-        Learner::Base | Learner::Without | Learner::ModeDropout => {
-            config.batch_size = [32, 64, 128][hyper.variant];
-            let network = Mlp::new(&perceptron(), &vb.pp("network"))?;
-            Box::new(Concatenation { network })
-        }
-        Learner::Alternative => {
-            config.batch_size = [32, 64, 128][hyper.variant];
-            let network = Mlp::new(&perceptron(), &vb.pp("network"))?;
-            let vb = vb.pp("alternative");
-            Box::new(AlternativeAttention::new(
-                n_modes, n_features, network, &vb,
-            )?)
-        }
-        Learner::Emma => {
-            let clean = tensors(&rows.train.modes, &Device::Cpu)?;
-            let training = AutoencoderTraining {
-                batch_size: 32,
-                ..AutoencoderTraining::default()
-            };
-            let autoencoders = clean.iter().zip(&rows.mode_names).map(|(mode, name)| {
-                TrainedAutoencoder::train(name, mode, 12, &training, rows.seed)
-            });
-            let fitted = Energies::new(autoencoders.collect::<CommandResult<_>>()?)?;
-            let candidate = Candidate {
-                coldness: Coldness::new([0.01, 0.1, 1.][hyper.variant])?,
-                regularizers: Regularizers::default(),
-            };
-            let shape = Shape {
-                mode_widths,
-                hidden: HIDDEN.to_vec(),
-                n_outputs: 1,
-                minimum_self_weight: 1.,
-            };
-            let model = build(
-                Front::Emma(candidate),
-                &shape,
-                &fitted,
-                &variables,
-                &Device::Cpu,
-            )?;
-            energies = Some(fitted);
-            model
-        }
-        Learner::EmbraceNet => {
-            config.batch_size = 128;
-            view = View::Absent;
-            let network = EmbraceNetConfig {
-                n_features: mode_widths,
-                docking_hidden: vec![32],
-                n_embedding: [16, 32, 48][hyper.variant],
-                terminal_hidden: vec![32, 32],
-            };
-            Box::new(EmbraceNet::new(&network, rows.seed, &vb)?)
-        }
-        Learner::MixtureOfExperts => {
-            config.batch_size = 128;
-            let network = MixtureOfExpertsConfig {
-                n_features: mode_widths,
-                expert_hidden: vec![32, 32],
-                gate_hidden: [vec![16], vec![16], vec![32]][hyper.variant].clone(),
-                joint_expert: hyper.variant > 0,
-            };
-            Box::new(MixtureOfExperts::new(&network, &vb)?)
-        }
-        Learner::QualityAwareFusion => {
-            config.batch_size = 128;
-            let network = QualityAwareFusionConfig {
-                n_features: mode_widths,
-                hidden: vec![48, 32],
-                ranking_weight: [0.01, 0.1, 1.][hyper.variant],
-                ..QualityAwareFusionConfig::default()
-            };
-            Box::new(QualityAwareFusion::new(&network, &vb)?)
-        }
-        Learner::PredictiveDynamicFusion => {
-            config.batch_size = 128;
-            let network = PredictiveDynamicFusionConfig {
-                n_features: mode_widths,
-                hidden: vec![48, 32],
-                confidence_hidden: vec![16],
-                confidence_weight: [0.3, 1., 3.][hyper.variant],
-            };
-            Box::new(PredictiveDynamicFusion::new(&network, &vb)?)
-        }
-        Learner::TrustedMultiView => {
-            config.batch_size = 128;
-            let network = TrustedMultiViewConfig {
-                n_features: mode_widths,
-                hidden: vec![48, 32],
-                annealing_steps: [300, 1_000, 3_000][hyper.variant],
-            };
-            Box::new(TrustedMultiView::new(&network, &vb)?)
-        }
-        Learner::EmmaPlus => {
-            config.batch_size = 128;
-            view = View::Density(shared.density.clone());
-            let gate = ModeGateConfig::default();
-            let plus_config = EmmaPlusConfig {
-                energy_ceiling: (regime == Regime::Narrow).then_some(1.5),
-                gate: (hyper.variant > 0).then_some(gate),
-                ..EmmaPlusConfig::default()
-            };
-            let network = EnsembleMlp::new(
-                &EnsembleMlpConfig {
-                    n_inputs: EmmaPlus::<EnsembleMlp>::n_inputs(&shared.density),
-                    hidden: MEMBER_HIDDEN.to_vec(),
-                    ..EnsembleMlpConfig::default()
-                },
-                &vb.pp("network"),
-            )?;
-            let model = EmmaPlus::new(
-                &plus_config,
-                shared.density.clone(),
-                network,
-                &vb.pp("gate"),
-            )?;
-            let prepared: Prepared<EnsembleMlp> = model.prepared().clone();
-            plus = (hyper.variant == 2).then(|| prepared.clone());
-            Box::new(prepared)
-        }
-    };
-    let set = |factor: f64| -> emma_models::Result<()> {
-        if let Some(gate) = plus.as_ref().and_then(Prepared::gate) {
-            gate.set_coldness_factor(factor)?;
-        }
-        Ok(())
-    };
-    let annealing = plus.as_ref().map(|_| {
-        let annealing = ColdnessAnnealing {
-            start: 0.05,
-            n_epochs: 10,
-        };
-        (annealing, &set as &dyn Fn(f64) -> emma_models::Result<()>)
-    });
     let lesson = Lesson {
         rows,
         regime,
         learner,
         view: &view,
         energies: energies.as_ref(),
-        annealing,
+        annealed: annealed.as_ref(),
     };
     let validation = stopping_rows(&lesson, energies.as_ref())?;
     let trainee = Trainee {
         model: &*model,
         variables: &variables,
     };
-    let histories = train_together(
+    let history = train_together(
         &[trainee],
         lesson,
         &validation,
@@ -397,16 +176,12 @@ pub(crate) fn fit(
         &mut stream("order"),
         |_, _| {},
     )?;
-    let validation_loss = histories[0].best_validation_loss();
-    let n_parameters = variables
-        .named_vars()
-        .iter()
-        .map(|(_, var)| var.elem_count())
-        .sum();
+    let validation_loss = history[0].best_validation_loss();
+    let parameters = variables.named_vars();
     Ok(Fitted {
         view,
-        members: vec![model],
-        n_parameters,
+        model,
+        n_parameters: parameters.iter().map(|(_, var)| var.elem_count()).sum(),
         validation_loss,
     })
 }

@@ -1,7 +1,9 @@
 //! The arena: EMMA+ and its rivals on the same rows, narrowly and broadly trained.
 
+mod construction;
 pub(crate) mod figures;
 mod fit;
+mod hyper;
 pub(crate) mod learner;
 pub(crate) mod outcome;
 mod regime;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::fit::Hyper;
+use super::hyper::Hyper;
 use super::learner::Learner;
 use super::regime::Regime;
 

@@ -1,5 +1,7 @@
 //! `report.html` of the arena.
 
+use std::fmt::Write as _;
+
 use super::figures::{figures, mean_f1};
 use super::results::{OURS, RegimeResults, Results};
 use super::table::by_mean;
@@ -77,17 +79,18 @@ fn best(results: &Results, found: &RegimeResults) -> String {
         words(first)
     );
     if let Some(ratio) = &found.learners[first].of_oracle {
-        text += &format!(", {} of the oracle's", ratio.words());
+        let _ = write!(text, ", {} of the oracle's", ratio.words());
     }
     text += ".";
     let rival = order.iter().find(|name| *name != OURS);
     if let Some(rival) = rival
         && let Some(gain) = found.gains.iter().find(|gain| gain.over == *rival)
     {
-        text += &format!(
+        let _ = write!(
+            text,
             " EMMA+ less the best other learner, {}: {}.",
             rival.replace('_', " "),
-            gain.gain.words()
+            gain.difference.words()
         );
     }
     text
@@ -136,7 +139,7 @@ fn gains(found: &RegimeResults) -> Table {
     )
     .meanings("", "p below .05 after Holm's adjustment");
     for gain in &found.gains {
-        let difference = Cell::from(gain.gain.words());
+        let difference = Cell::from(gain.difference.words());
         let difference = if gain.p_holm < LEVEL {
             difference.significant()
         } else {

@@ -33,7 +33,8 @@ pub(crate) struct LearnerResults {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Gain {
     pub(crate) over: String,
-    pub(crate) gain: OverSeeds,
+    #[serde(rename = "gain")]
+    pub(crate) difference: OverSeeds,
     pub(crate) p_value: f64,
     pub(crate) p_holm: f64,
 }
@@ -161,7 +162,7 @@ fn compare(
                 over: name.clone(),
                 p_value: wilcoxon_signed_rank(&gain).map_or(1., |test| test.p_value),
                 p_holm: 1.,
-                gain: OverSeeds::of(gain),
+                difference: OverSeeds::of(gain),
             });
         }
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use emma_data::Samples;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::fit::{Hyper, Shared, fit};
+use super::fit::{Shared, fit};
+use super::hyper::Hyper;
 use super::learner::Learner;
 use super::outcome::{LearnerOutcome, SeedOutcome};
 use super::regime::Regime;

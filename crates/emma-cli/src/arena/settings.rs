@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use emma_energy::NoiseModel;
 use serde::{Deserialize, Serialize};
 
-use super::fit::Hyper;
+use super::hyper::Hyper;
 use super::learner::Learner;
 use super::regime::Regime;
 use crate::experiment3::settings::DataSettings;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::results::{RegimeResults, Results};
+use crate::experiment::over_seeds::OverSeeds;
 use crate::experiment3::results::MEAN_OVER_CONDITIONS;
 use crate::text::align;
 
@@ -35,7 +36,7 @@ pub(crate) fn table(results: &Results) -> String {
                 learner
                     .of_oracle
                     .as_ref()
-                    .map_or_else(|| "-".into(), |ratio| ratio.words()),
+                    .map_or_else(|| "-".into(), OverSeeds::words),
                 format!("{:.2}", learner.mean_rank),
                 learner.f1["uncorrupted"].words(),
                 learner.n_parameters.to_string(),
@@ -47,7 +48,7 @@ pub(crate) fn table(results: &Results) -> String {
         for gain in &found.gains {
             rows.push(vec![
                 gain.over.clone(),
-                gain.gain.words(),
+                gain.difference.words(),
                 format!("{:.4}", gain.p_holm),
             ]);
         }

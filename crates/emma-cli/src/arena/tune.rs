@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use emma_data::Samples;
 
-use super::fit::Hyper;
+use super::hyper::Hyper;
 use super::run::{Entry, run};
 use super::settings::{Settings, Tuned};
 use crate::failure::CommandResult;
