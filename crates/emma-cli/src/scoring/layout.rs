@@ -11,6 +11,8 @@ pub(crate) struct Layout {
     /// Names of the modes whose energies are explained; none if they are not.
     explained: Vec<String>,
     has_energies: bool,
+    /// Of EMMA+, which has neither potentials nor importance.
+    is_plus: bool,
     threshold: f64,
     task: Task,
     sentences: Option<Sentences>,
@@ -22,10 +24,12 @@ impl Layout {
 
     /// That of a model, with the energies of every mode and a sentence if they are wanted.
     pub(crate) fn new(model: &TrainedModel, explain: bool, sentences: Option<Sentences>) -> Self {
+        let explain = explain && model.has_energies();
         let modes = model.metadata().modes.iter().filter(|_| explain);
         Self {
             explained: modes.map(|mode| mode.name.clone()).collect(),
-            has_energies: model.has_emma(),
+            has_energies: model.has_energies(),
+            is_plus: model.emma_plus().is_some(),
             threshold: model.metadata().threshold,
             task: model.metadata().task.clone(),
             sentences,
@@ -56,7 +60,12 @@ impl Layout {
             }
         }
         for mode in &self.explained {
-            for part in ["potential", "energy", "importance"] {
+            let parts: &[&str] = if self.is_plus {
+                &["energy"]
+            } else {
+                &["potential", "energy", "importance"]
+            };
+            for part in parts {
                 let name = format!("{part}_{mode}");
                 columns.push(ColumnDescription::optional_float(name));
             }
@@ -119,12 +128,15 @@ impl Layout {
         }
         if let Some(energies) = &scores.energies {
             for mode in 0..self.explained.len() {
-                for values in [
+                let all = [
                     &energies.potential,
                     &energies.energy,
                     &energies.importance,
                     &energies.attention,
-                ] {
+                ];
+                let plus = [&energies.energy, &energies.attention];
+                let parts = if self.is_plus { &plus[..] } else { &all[..] };
+                for values in parts {
                     let own = kept.iter().map(|&row| values[row * n_modes + mode]);
                     columns.push(ColumnValues::Float32(own.collect()));
                 }
