@@ -64,6 +64,11 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Score the rows of a table with a trained model
     Score(ScoreArgs),
+    /// Write the rows of a table as a model's gate leaves them, for other learners
+    ///
+    /// One row per row, in order: gated features in the table's units, attention and energy of every mode; by
+    /// emma_plus also repaired features and log-odds. A label of 0 and 1 is passed through if the table has it.
+    Transform(TransformArgs),
     /// Measure a trained model on labelled rows, clean or corrupted
     ///
     /// Corruptions count in standard deviations of the model's training rows. Intervals are 95 % percentile
@@ -367,7 +372,7 @@ pub(crate) struct ScoreArgs {
     /// standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Add potential, energy, importance and attention of every mode
+    /// Add potential, energy, importance and attention of every mode; of emma_plus energy and attention
     #[arg(long)]
     pub(crate) explain: bool,
     /// Add a sentence: which mode is suspect, which carries the attention
@@ -385,7 +390,25 @@ pub(crate) struct ScoreArgs {
     /// Put rows that cannot be scored into a CSV file, with the reason, and go on [default: stop at the first]
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
-    /// What a missing value is: an error, or missing, so that its mode is left out of the row [default: error]
+    /// What a missing value is: an error, or missing, so that its mode (by emma_plus: it alone) is left out of the
+    /// row [default: error]
+    #[arg(long, value_name = "error|missing", value_parser = missing_values())]
+    pub(crate) nan: Option<MissingValues>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TransformArgs {
+    /// Model file (safetensors) with attention
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: PathBuf,
+    /// Table to transform (CSV, with or without a header, also gzip or zstd, or Parquet), or - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// File to write: CSV, packed if its name ends in .gz or .zst, or Parquet if it ends in .parquet [default:
+    /// standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// What a missing value is: an error, or missing, as for emma score [default: error]
     #[arg(long, value_name = "error|missing", value_parser = missing_values())]
     pub(crate) nan: Option<MissingValues>,
 }

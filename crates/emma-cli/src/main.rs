@@ -88,6 +88,7 @@ fn run(cli: &Cli) -> CommandResult<()> {
         Command::Init(args) => commands::init::run(args, &cli.global),
         Command::Train(args) => commands::train::run(args, &cli.global),
         Command::Score(args) => commands::score::run(args, &cli.global),
+        Command::Transform(args) => commands::transform::run(args, &cli.global),
         Command::Export(args) => commands::export::run(args, &cli.global),
         Command::Completions(args) => commands::completions::run(args),
         Command::Man(args) => commands::man::run(args, &cli.global),

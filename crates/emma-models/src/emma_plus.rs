@@ -179,6 +179,16 @@ impl<N> Prepared<N> {
         self.gate.as_ref()
     }
 
+    /// The highest energy that counts, if there is one.
+    pub fn energy_ceiling(&self) -> Option<f64> {
+        self.energy_ceiling
+    }
+
+    /// What log-odds count within, in nats.
+    pub fn evidence_limit(&self) -> f64 {
+        self.evidence_limit
+    }
+
     /// The network.
     pub fn network(&self) -> &N {
         &self.network

@@ -68,6 +68,16 @@ pub enum Error {
         /// The model's task.
         found: &'static str,
     },
+    /// A model is of a kind that something does not work with.
+    #[error("{what} needs {expected}, this is {found}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// Models that it works with, in words.
+        expected: &'static str,
+        /// The model that came.
+        found: String,
+    },
     /// The loss is no longer a finite number.
     #[error("the {which} loss is {value} in epoch {epoch}: training diverged")]
     Diverged {

@@ -97,8 +97,8 @@ pub use statistics::MeanInterval;
 pub use task::Task;
 pub use threshold::ThresholdRule;
 pub use trained::{
-    Answers, Explanation, MissingModes, Prediction, RowEnergies, RowFault, RowScores, TrainedModel,
-    scoring_type,
+    Answers, EmmaPlusSettings, Explanation, MissingModes, Prediction, RowEnergies, RowFault,
+    RowScores, RowTransforms, TrainedModel, scoring_type,
 };
 pub use training::{
     EpochLosses, Loss, StandardForm, Trainee, TrainingConfig, TrainingHistory, TrainingRows,

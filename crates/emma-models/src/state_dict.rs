@@ -50,6 +50,7 @@ struct Structure<'a> {
 pub fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     // Checks the layout, and that this version knows all of the model's kinds.
     let model = TrainedModel::from_checkpoint(checkpoint, &Device::Cpu)?;
+    model.refuse_plus("an export")?;
     let metadata = checkpoint.metadata();
     let mut tensors = BTreeMap::new();
     let mut hidden_units = Vec::with_capacity(metadata.modes.len());

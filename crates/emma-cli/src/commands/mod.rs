@@ -22,3 +22,4 @@ pub(crate) mod monitor;
 pub(crate) mod score;
 pub(crate) mod simulate;
 pub(crate) mod train;
+pub(crate) mod transform;

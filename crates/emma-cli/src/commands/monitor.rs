@@ -33,6 +33,13 @@ pub(crate) fn run(args: &MonitorArgs, global: &GlobalArgs) -> CommandResult<()> 
     let checkpoint = Checkpoint::load(&args.model)?;
     let model = TrainedModel::from_checkpoint(&checkpoint, &device)
         .map_err(|error| error.in_file(&args.model))?;
+    if model.emma_plus().is_some() {
+        return Err(Failure::input(format!(
+            "{}: monitor needs the potentials of a model of the thesis's kinds, this is EMMA+ (energy of kind \
+             joint_density)",
+            args.model.display()
+        )));
+    }
     let calibration =
         Calibration::from_checkpoint(&checkpoint).map_err(|error| error.in_file(&args.model))?;
     let Some(calibration) = calibration else {
@@ -56,7 +63,13 @@ pub(crate) fn run(args: &MonitorArgs, global: &GlobalArgs) -> CommandResult<()> 
         watch.scores(args)?;
     } else {
         let pool = pool(global, &device)?;
-        let mut input = Input::open(&args.data, model.metadata(), MissingValues::AsNan, false)?;
+        let mut input = Input::open(
+            &args.data,
+            model.metadata(),
+            LabelColumn::None,
+            MissingValues::AsNan,
+            false,
+        )?;
         if args.data.as_os_str() == "-" {
             input.read_row_by_row();
         }

@@ -1,6 +1,6 @@
 //! `emma score`: one output row per input row, in order, in bounded memory.
 
-use emma_data::MissingValues;
+use emma_data::{LabelColumn, MissingValues};
 use emma_models::{
     Calibration, Checkpoint, ConformalGate, FalseAlarms, MissingModes, TrainedModel,
 };
@@ -14,7 +14,7 @@ use crate::scoring::output::Output;
 use crate::scoring::pipeline;
 use crate::scoring::ranking::Ranking;
 use crate::scoring::rejects::Rejects;
-use crate::scoring::scorer::{Rows, Scorer};
+use crate::scoring::scorer::{Rows, Scorer, Writing};
 use crate::scoring::sentence::{SUSPECT, Sentences};
 use crate::threads::pool;
 
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
         .map_err(|error| error.in_file(&args.model))?;
     let sentences = sentences(args, global, &checkpoint, &model)?;
     let gate = gate(args, &checkpoint)?;
-    let layout = Layout::new(&model, args.explain && model.has_emma(), gate, sentences);
+    let layout = Layout::new(&model, args.explain, gate, sentences);
     let (missing_values, missing) = match args.nan {
         Some(MissingValues::AsNan) => (MissingValues::AsNan, MissingModes::LeaveOut),
         _ => (MissingValues::Refuse, MissingModes::Refuse),
@@ -44,6 +44,7 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
     let mut input = Input::open(
         &args.data,
         model.metadata(),
+        LabelColumn::None,
         missing_values,
         keeps_faulty_rows,
     )?;
@@ -59,9 +60,11 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
         model: &model,
         layout: &layout,
         missing,
-        rejects: keeps_faulty_rows,
-        text: output.is_text() && ranking.is_none(),
-        file: &file,
+        writing: Writing {
+            rejects: keeps_faulty_rows,
+            text: output.is_text() && ranking.is_none(),
+            file: &file,
+        },
     };
     let (mut n_scored, mut n_rejected) = (0, 0);
     let ended = pipeline::run(
@@ -130,8 +133,15 @@ fn sentences(
             files::tell(&format!("note: {} {message}", args.model.display()));
         }
     };
+    if args.why && model.emma_plus().is_some() {
+        return Err(Failure::input(format!(
+            "{}: --why needs the potentials of a model of the thesis's kinds, this is EMMA+ (energy of kind \
+             joint_density); --explain has its energies",
+            args.model.display()
+        )));
+    }
     for (option, given) in [("--explain", args.explain), ("--why", args.why)] {
-        if given && !model.has_emma() {
+        if given && !model.has_energies() {
             note(&format!("has no EMMA, so {option} adds nothing"));
         }
     }

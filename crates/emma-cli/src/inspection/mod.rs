@@ -1,5 +1,6 @@
 //! What there is to know about a trained model.
 
+mod repair;
 mod text;
 
 use candle_core::{DType, Tensor};
@@ -10,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::failure::CommandResult;
+use repair::Repair;
 
 /// All of it; printed as it is by `--json`.
 #[derive(Debug, Serialize)]
@@ -26,6 +28,9 @@ pub(crate) struct Inspection {
     modes: Vec<Mode>,
     energy: Option<Kind>,
     attention: Option<Attention>,
+    /// Of EMMA+.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repair: Option<Repair>,
     network: Network,
     /// How it was trained, as its file says.
     training: Map<String, Value>,
@@ -114,6 +119,7 @@ impl Inspection {
             modes: modes(checkpoint, metadata, model)?,
             energy: metadata.energy.clone(),
             attention,
+            repair: model.emma_plus().map(Repair::of).transpose()?,
             network: Network {
                 kind: without(&metadata.network, "widths"),
                 widths: model.network_widths().to_vec(),
@@ -132,14 +138,21 @@ fn without(kind: &Kind, note: &str) -> Kind {
 
 /// Numbers in the tensors that training changes.
 fn n_parameters(checkpoint: &Checkpoint) -> usize {
-    let learned = ["energy.", "attention.", "alternative.", "network."];
+    let learned = [
+        "energy.",
+        "attention.",
+        "alternative.",
+        "density.",
+        "gate.",
+        "network.",
+    ];
     let n_modes = checkpoint.metadata().modes.len();
     checkpoint
         .tensors()
         .iter()
         .filter(|(name, _)| learned.iter().any(|prefix| name.starts_with(prefix)))
         .map(|(name, tensor)| match name.as_str() {
-            "attention.minimum_potential" => 0,
+            "attention.minimum_potential" | "gate.coldness_factor" => 0,
             // Their diagonals are not used.
             "attention.coupling_weight" | "attention.coupling_exponent" => n_modes * (n_modes - 1),
             _ => tensor.elem_count(),

@@ -60,6 +60,9 @@ impl Inspection {
             self.write_energies(&mut text);
             attention.write(&mut text, &self.mode_names());
         }
+        if let Some(repair) = &self.repair {
+            repair.write(&mut text, &self.mode_names());
+        }
         let widths: Vec<String> = self
             .network
             .widths
@@ -72,7 +75,7 @@ impl Inspection {
             self.network.kind.kind,
             widths.join("-")
         );
-        if self.attention.is_none() {
+        if self.attention.is_none() && self.repair.is_none() {
             text.push_str("No energies: nothing in this model measures how outlying a mode is.\n");
         }
         self.write_provenance(&mut text);
@@ -299,7 +302,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn counted(count: usize, thing: &str) -> String {
+pub(super) fn counted(count: usize, thing: &str) -> String {
     format!(
         "{} {thing}{}",
         thousands(count),
@@ -307,6 +310,6 @@ fn counted(count: usize, thing: &str) -> String {
     )
 }
 
-fn cells<const N: usize>(row: [&str; N]) -> Vec<String> {
+pub(super) fn cells<const N: usize>(row: [&str; N]) -> Vec<String> {
     row.map(str::to_owned).to_vec()
 }

@@ -23,6 +23,8 @@ pub(crate) enum ModelName {
     /// EMMA before it, the thesis's form.
     #[default]
     With,
+    /// Repaired modes, blended with the modes themselves, before several networks.
+    EmmaPlus,
 }
 
 impl ModelName {
@@ -33,6 +35,7 @@ impl ModelName {
             Self::Without => "without",
             Self::Alternative => "alternative",
             Self::With => "with",
+            Self::EmmaPlus => "emma_plus",
         }
     }
 }
@@ -48,6 +51,17 @@ pub(crate) enum TaskName {
     Multiclass,
     /// A number.
     Regression,
+}
+
+impl TaskName {
+    /// The name in files.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Binary => "binary",
+            Self::Multiclass => "multiclass",
+            Self::Regression => "regression",
+        }
+    }
 }
 
 /// What becomes of rows that lack a value.
@@ -91,6 +105,9 @@ pub(crate) struct Config {
     pub(crate) network: NetworkConfig,
     pub(crate) training: StageTwoConfig,
     pub(crate) attention: AttentionConfig,
+    /// Left out of settings where it says nothing new, so that those of other models stay as they were.
+    #[serde(skip_serializing_if = "PlusConfig::is_default")]
+    pub(crate) emma_plus: PlusConfig,
 }
 
 /// The file as it is written.
@@ -120,6 +137,8 @@ struct Written {
     training: StageTwoConfig,
     #[serde(default)]
     attention: AttentionConfig,
+    #[serde(default)]
+    emma_plus: PlusConfig,
 }
 
 /// Which rows are learned from, chosen on, and measured on.
@@ -206,7 +225,12 @@ impl NetworkConfig {
     /// Hidden layers for so many columns.
     pub(crate) fn hidden(&self, n_columns: usize) -> Vec<usize> {
         let first = n_columns.clamp(8, 64);
-        self.hidden.clone().unwrap_or(vec![first, first / 2])
+        self.hidden_or(&[first, first / 2])
+    }
+
+    /// Hidden layers, or these if none are given.
+    pub(crate) fn hidden_or(&self, default: &[usize]) -> Vec<usize> {
+        self.hidden.clone().unwrap_or_else(|| default.to_vec())
     }
 }
 
@@ -281,6 +305,40 @@ impl Default for AttentionConfig {
     }
 }
 
+/// What EMMA+ is, beside its network and its training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PlusConfig {
+    /// Energies count as at most this; a mode that reaches it is replaced by its repair. Infinite for none.
+    #[serde(deserialize_with = "ceiling")]
+    pub(crate) energy_ceiling: f64,
+    /// Whether modes are blended with their repairs by a gate; if not, the network sees the repairs alone.
+    pub(crate) gate: bool,
+    /// Perceptrons that answer together.
+    #[serde(deserialize_with = "count")]
+    pub(crate) members: usize,
+    /// Share of the training rows that lose a mode.
+    #[serde(deserialize_with = "probability")]
+    pub(crate) mode_dropout: f64,
+}
+
+impl Default for PlusConfig {
+    fn default() -> Self {
+        Self {
+            energy_ceiling: 1.5,
+            gate: true,
+            members: 4,
+            mode_dropout: 0.2,
+        }
+    }
+}
+
+impl PlusConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Config {
     /// Reads a file; a table that it names is looked for beside it.
     pub(crate) fn open(path: &Path) -> CommandResult<Self> {
@@ -336,6 +394,7 @@ impl Config {
             network: written.network,
             training: written.training,
             attention: written.attention,
+            emma_plus: written.emma_plus,
         };
         config
             .check()
@@ -363,7 +422,13 @@ impl Config {
         } else {
             self.split.fractions()?;
         }
-        if self.model == ModelName::With || self.model == ModelName::Alternative {
+        if self.model == ModelName::EmmaPlus && self.task != TaskName::Binary {
+            return Err(Failure::input(format!(
+                "model: expected task = \"binary\" with model = \"emma_plus\", got task = \"{}\"",
+                self.task.name()
+            )));
+        }
+        if !matches!(self.model, ModelName::Base | ModelName::Without) {
             let n_modes = self.modes.len();
             if n_modes < 2 {
                 return Err(Failure::input(format!(
@@ -468,6 +533,19 @@ fn not_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Er
     checked(deserializer, is_valid, "a number from 0")
 }
 
+fn ceiling<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    checked(
+        deserializer,
+        |&value| value > 0.,
+        "a positive number, or inf for none",
+    )
+}
+
+fn probability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let is_valid = |value: &f64| (0. ..=1.).contains(value);
+    checked(deserializer, is_valid, "a number from 0 to 1")
+}
+
 fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     let is_valid = |&value: &f64| value > 0. && value < 1.;
     checked(deserializer, is_valid, "a share between 0 and 1").map(Some)
@@ -540,8 +618,8 @@ mod tests {
             (
                 message("lable = \"y\"\n"),
                 "line 1: unknown field `lable`, expected one of `data`, `label`, `task`, `positive`, `missing`, \
-                 `seed`, `model`, `threshold`, `modes`, `split`, `energy`, `network`, `training`, `attention` \
-                 (nearest: label)",
+                 `seed`, `model`, `threshold`, `modes`, `split`, `energy`, `network`, `training`, `attention`, \
+                 `emma_plus` (nearest: label)",
             ),
             (
                 message("[modes]\na = [\"x\"]\n"),
@@ -555,8 +633,8 @@ mod tests {
             ),
             (
                 message(&SHORT.replace("[modes]", "model = \"wiht\"\n[modes]")),
-                "line 2: unknown variant `wiht`, expected one of `base`, `without`, `alternative`, `with` \
-                 (nearest: with)",
+                "line 2: unknown variant `wiht`, expected one of `base`, `without`, `alternative`, `with`, \
+                 `emma_plus` (nearest: with)",
             ),
             (
                 with("[training]\nepoch = 3\n"),
@@ -574,6 +652,26 @@ mod tests {
             (
                 with("[attention]\ncoldness = []\n"),
                 "line 6: expected at least one number, all from 0, got []",
+            ),
+            (
+                with("[emma_plus]\nceiling = 2.0\n"),
+                "line 6: unknown field `ceiling`, expected one of `energy_ceiling`, `gate`, `members`, \
+                 `mode_dropout` (nearest: members)",
+            ),
+            (
+                with("[emma_plus]\nenergy_ceiling = nan\n"),
+                "line 6: expected a positive number, or inf for none, got NaN",
+            ),
+            (
+                with("[emma_plus]\nmode_dropout = 1.5\n"),
+                "line 6: expected a number from 0 to 1, got 1.5",
+            ),
+            (
+                message(&SHORT.replace(
+                    "[modes]",
+                    "model = \"emma_plus\"\ntask = \"regression\"\n[modes]",
+                )),
+                "model: expected task = \"binary\" with model = \"emma_plus\", got task = \"regression\"",
             ),
             (
                 with("[split]\ntrain = 2.0\n"),
@@ -606,6 +704,7 @@ mod tests {
         let settings = serde_json::to_value(&config).unwrap();
         assert_eq!(settings["modes"][0][0], "hum");
         assert_eq!(settings["attention"]["lambda_e"][1], 0.01);
+        assert_eq!(settings["emma_plus"]["members"], 2);
     }
 
     proptest::proptest! {

@@ -129,8 +129,8 @@ impl Guess {
         ));
         line("# Everything random follows from it.\nseed = 0".into());
         line(
-            "# with (EMMA), alternative (a softmax over modes), without (corrupted rows, no attention),\n\
-             # base (clean rows, no attention)."
+            "# with (EMMA), emma_plus (repairs modes; two classes), alternative (a softmax over modes),\n\
+             # without (corrupted rows, no attention), base (clean rows, no attention)."
                 .into(),
         );
         line(format!(

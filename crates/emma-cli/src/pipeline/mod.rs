@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod init;
 pub(crate) mod interruption;
 pub(crate) mod outcome;
+mod plus;
 pub(crate) mod reporter;
 pub(crate) mod rows;
 pub(crate) mod run;

@@ -154,6 +154,18 @@ fn with_data_row(failure: Failure, rows: &[usize], file: &str) -> Failure {
 /// Corrupts standardized rows as in training: half of them clean, the rest with one mode each, by one of
 /// the given kinds.
 pub(crate) fn mixture(part: &Part, config: &Config, rng: &mut Generator) -> CommandResult<Batch> {
+    let (record, corrupted) = corrupted_mixture(part, config, rng)?;
+    let values = without_missing(corrupted);
+    let batch = batch(tensors(&values, &part.device)?, part)?;
+    Ok(batch.with_corruption_sign(tensor(&record.signs(), &part.device)?)?)
+}
+
+/// The rows of such a [`mixture`], missing modes still marked, and which were corrupted.
+pub(crate) fn corrupted_mixture(
+    part: &Part,
+    config: &Config,
+    rng: &mut Generator,
+) -> CommandResult<(CorruptionRecord, CorruptedModes)> {
     let record = CorruptionRecord::mixture(part.n_rows(), part.standardized.len(), rng)?;
     let kinds = &config.training.corruption;
     // Drawn only where there is a choice.
@@ -172,9 +184,7 @@ pub(crate) fn mixture(part: &Part, config: &Config, rng: &mut Generator) -> Comm
         let own = CorruptionRecord::from_flags(flags);
         corrupted = corrupted.then(&own, corruption, rng)?;
     }
-    let values = without_missing(corrupted);
-    let batch = batch(tensors(&values, &part.device)?, part)?;
-    Ok(batch.with_corruption_sign(tensor(&record.signs(), &part.device)?)?)
+    Ok((record, corrupted))
 }
 
 /// What a model says of all rows of a part with one corruption; a missing mode is left out, as `emma score` does it.
@@ -211,6 +221,26 @@ pub(crate) fn answers(
     let present = missing.iter().map(|&missing| !missing).collect();
     let mask = ModeMask::new(present, n_modes)?;
     Ok(model.predict_standardized_masked(&values, &mask)?.answers)
+}
+
+/// What a model says of standard scores; a mode that is NaN is missing.
+pub(crate) fn answers_with_gaps(
+    modes: &[Array2<f32>],
+    model: &TrainedModel,
+    device: &Device,
+) -> CommandResult<Answers> {
+    let n_rows = modes.first().map_or(0, Array2::nrows);
+    let mut present = Vec::with_capacity(n_rows * modes.len());
+    for row in 0..n_rows {
+        present.extend(
+            modes
+                .iter()
+                .map(|mode| !mode.row(row).iter().any(|value| value.is_nan())),
+        );
+    }
+    let mask = ModeMask::new(present, modes.len())?;
+    let modes = tensors(modes, device)?;
+    Ok(model.predict_standardized_masked(&modes, &mask)?.answers)
 }
 
 /// For training, a missing mode is 0, the mean of a standard score.

@@ -10,8 +10,8 @@ use emma_energy::SeededVarMap;
 use emma_models::checkpoint::Kind;
 use emma_models::trained::{ALTERNATIVE_ATTENTION, DENOISING_AUTOENCODER, MLP};
 use emma_models::{
-    Batch, Checkpoint, ModeColumns, ModelMetadata, Task, ThresholdRule, TrainedModel, Trainee,
-    TrainingHistory, TrainingRows, TrainingSession, constant_prediction_loss,
+    Answers, Batch, Checkpoint, ModeColumns, ModelMetadata, Task, ThresholdRule, TrainedModel,
+    Trainee, TrainingHistory, TrainingRows, TrainingSession, constant_prediction_loss,
 };
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde_json::{Map, Value, json};
@@ -28,7 +28,7 @@ use crate::networks::{self, Candidate, DynModel, Front, Shape, Tensors, combinat
 use crate::task_metrics::{TaskMetrics, targets_of_table};
 
 /// First values tried until a network learns anything: with few ReLU units all may start dead.
-const MOST_STARTS: usize = 5;
+pub(super) const MOST_STARTS: usize = 5;
 
 /// A network has learned something if its validation loss is below this share of the loss of the
 /// best constant prediction.
@@ -50,17 +50,27 @@ pub(crate) struct Pipeline<'a> {
 }
 
 /// A model that is trained.
-struct Fit {
-    tensors: Tensors,
-    history: TrainingHistory,
+pub(super) struct Fit {
+    pub(super) tensors: Tensors,
+    pub(super) history: TrainingHistory,
 }
 
+/// A model that was trained, as its file will hold it, without a threshold yet.
+pub(super) struct Learned {
+    pub(super) metadata: ModelMetadata,
+    pub(super) tensors: Tensors,
+    /// Hyper-parameters that validation chooses.
+    pub(super) chosen: Map<String, Value>,
+}
+
+/// Models with fresh first values, by the number of the attempt.
+pub(super) type Build<'a> = dyn Fn(usize) -> CommandResult<Vec<(Box<DynModel>, SeededVarMap)>> + 'a;
+
 /// Models that are trained side by side.
-struct Stage<'a> {
-    name: &'a str,
-    fronts: &'a [Front],
-    first_values: &'a Tensors,
-    most_starts: usize,
+pub(super) struct Stage<'a> {
+    pub(super) name: &'a str,
+    pub(super) build: &'a Build<'a>,
+    pub(super) most_starts: usize,
 }
 
 /// Rows to learn from.
@@ -96,7 +106,7 @@ impl Pipeline<'_> {
             _ => 0,
         };
         let models = match config.model {
-            ModelName::Base => 1,
+            ModelName::Base | ModelName::EmmaPlus => 1,
             ModelName::With => 1 + candidates(config)?.len(),
             _ => 2,
         };
@@ -105,6 +115,9 @@ impl Pipeline<'_> {
 
     /// Trains from where the state is; nothing if the user stopped it, who finds the state in its file.
     pub(crate) fn run(&self, mut state: State) -> CommandResult<Option<Outcome>> {
+        if self.config.model == ModelName::EmmaPlus {
+            return self.run_plus(&mut state);
+        }
         let Some(mut energies) = self.energies(&mut state)? else {
             return Ok(None);
         };
@@ -115,10 +128,11 @@ impl Pipeline<'_> {
             let modes: Vec<&str> = modes.map(|mode| mode.name.as_str()).collect();
             energies.calibrate(&modes, &clean_validation)?;
         }
+        let name = ModelName::Base.name();
+        let build = |attempt| self.build(name, &[Front::Open], &Tensors::new(), &energies, attempt);
         let base = Stage {
-            name: ModelName::Base.name(),
-            fronts: &[Front::Open],
-            first_values: &Tensors::new(),
+            name,
+            build: &build,
             most_starts: MOST_STARTS,
         };
         let lesson = Lesson::Clean(&clean);
@@ -126,8 +140,7 @@ impl Pipeline<'_> {
             self.reporter.skip(history.epochs.len() as u64);
             history
         } else {
-            let Some(fits) = self.train(&base, lesson, &clean_validation, &energies, &mut state)?
-            else {
+            let Some(fits) = self.train(&base, lesson, &clean_validation, &mut state)? else {
                 return Ok(None);
             };
             let fit = fits.into_iter().next().context("no model was trained")?;
@@ -146,8 +159,9 @@ impl Pipeline<'_> {
                 history: base_history,
             };
             let fits = vec![(Front::Open, fit)];
+            let learned = self.learned(fits, &energies)?;
             return self
-                .conclude(fits, &energies, &clean_validation, 1, history)
+                .conclude(learned, &answers_of(&clean_validation), 1, history)
                 .map(Some);
         }
         let validation = self.corrupted_validation(&energies)?;
@@ -157,18 +171,19 @@ impl Pipeline<'_> {
                 .map(Front::Emma)
                 .collect(),
             ModelName::Alternative => vec![Front::Softmax],
-            ModelName::Base | ModelName::Without => vec![Front::Open],
+            ModelName::Base | ModelName::Without | ModelName::EmmaPlus => vec![Front::Open],
         };
         let first_values = state.base.clone();
+        let name = self.config.model.name();
+        let build = |attempt| self.build(name, &fronts, &first_values, &energies, attempt);
         let stage = Stage {
-            name: self.config.model.name(),
-            fronts: &fronts,
-            first_values: &first_values,
+            name,
+            build: &build,
             // Who starts from a network that has learned is not born dead.
             most_starts: 1,
         };
         let lesson = Lesson::Corrupted(self, &energies);
-        let Some(fits) = self.train(&stage, lesson, &validation, &energies, &mut state)? else {
+        let Some(fits) = self.train(&stage, lesson, &validation, &mut state)? else {
             return Ok(None);
         };
         for (index, fit) in fits.iter().enumerate() {
@@ -176,8 +191,21 @@ impl Pipeline<'_> {
         }
         let draws = self.config.training.validation_draws;
         let fits = fronts.iter().copied().zip(fits).collect();
-        self.conclude(fits, &energies, &validation, draws, history)
+        let learned = self.learned(fits, &energies)?;
+        self.conclude(learned, &answers_of(&validation), draws, history)
             .map(Some)
+    }
+
+    /// The models of fits, as files will hold them.
+    fn learned(&self, fits: Vec<(Front, Fit)>, energies: &Energies) -> CommandResult<Vec<Learned>> {
+        let learned = |(front, fit): (Front, Fit)| {
+            Ok(Learned {
+                metadata: self.metadata(front, fit.history.best_epoch),
+                tensors: self.tensors(fit.tensors, energies)?,
+                chosen: hyperparameters(front),
+            })
+        };
+        fits.into_iter().map(learned).collect()
     }
 
     /// Stage one, or none if the model has no energies.
@@ -234,12 +262,11 @@ impl Pipeline<'_> {
 
     /// Trains the models of a stage, the best of several starts if one is born dead; nothing if the user
     /// stopped it.
-    fn train(
+    pub(super) fn train(
         &self,
         stage: &Stage<'_>,
-        mut lesson: Lesson<'_>,
+        mut lesson: impl TrainingRows,
         validation: &Batch,
-        energies: &Energies,
         state: &mut State,
     ) -> CommandResult<Option<Vec<Fit>>> {
         let config = self.config.training.training(self.rows.loss());
@@ -252,7 +279,7 @@ impl Pipeline<'_> {
             Some(Fit { tensors, history })
         });
         loop {
-            let built = self.build(stage, energies, attempt)?;
+            let built = (stage.build)(attempt)?;
             let trainees: Vec<Trainee<'_, _>> = built
                 .iter()
                 .map(|(model, variables)| Trainee { model, variables })
@@ -346,7 +373,9 @@ impl Pipeline<'_> {
 
     fn build(
         &self,
-        stage: &Stage<'_>,
+        name: &str,
+        fronts: &[Front],
+        first_values: &Tensors,
         energies: &Energies,
         attempt: usize,
     ) -> CommandResult<Vec<(Box<DynModel>, SeededVarMap)>> {
@@ -357,12 +386,12 @@ impl Pipeline<'_> {
             n_outputs: self.rows.task.n_outputs(),
             minimum_self_weight: MINIMUM_SELF_WEIGHT,
         };
-        let stream = format!("{} first values {attempt}", stage.name);
-        let fronts = stage.fronts.iter();
+        let stream = format!("{name} first values {attempt}");
         fronts
+            .iter()
             .map(|&front| {
                 let variables = SeededVarMap::new(generator(config.seed, &stream));
-                for (name, value) in stage.first_values {
+                for (name, value) in first_values {
                     variables.preset(name, &value.to_device(self.device)?)?;
                 }
                 let model = networks::build(front, &shape, energies, &variables, self.device)?;
@@ -394,11 +423,10 @@ impl Pipeline<'_> {
     }
 
     /// Chooses on validation rows, measures on test rows, and puts everything together.
-    fn conclude(
+    pub(super) fn conclude(
         &self,
-        fits: Vec<(Front, Fit)>,
-        energies: &Energies,
-        validation: &Batch,
+        fits: Vec<Learned>,
+        answers_of: &dyn Fn(&TrainedModel) -> CommandResult<Answers>,
         n_draws: usize,
         history: Vec<HistoryRow>,
     ) -> CommandResult<Outcome> {
@@ -406,11 +434,14 @@ impl Pipeline<'_> {
         let targets = targets.repeat(n_draws);
         let mut candidates = Vec::with_capacity(fits.len());
         let mut best: Option<(f64, ModelMetadata, Tensors, TaskMetrics)> = None;
-        for (front, fit) in fits {
-            let mut metadata = self.metadata(front, fit.history.best_epoch);
-            let tensors = self.tensors(fit.tensors, energies)?;
+        for learned in fits {
+            let Learned {
+                mut metadata,
+                tensors,
+                chosen,
+            } = learned;
             let model = self.trained(&metadata, &tensors)?;
-            let answers = model.predict_standardized(validation.modes())?.answers;
+            let answers = answers_of(&model)?;
             if let (Task::Binary { .. }, Ok(probabilities)) =
                 (&self.rows.task, answers.clone().into_probabilities())
             {
@@ -423,12 +454,12 @@ impl Pipeline<'_> {
                 metadata.threshold = choose(self.config.threshold)?;
                 let model = self.trained(&metadata, &tensors)?;
                 let metrics = TaskMetrics::of(&model, &answers, &targets)?;
-                candidates.push(CandidateMetrics::new(hyperparameters(front), score));
+                candidates.push(CandidateMetrics::new(chosen, score));
                 keep_better(&mut best, score, metadata, tensors, metrics);
             } else {
                 let metrics = TaskMetrics::of(&model, &answers, &targets)?;
                 let score = metrics.score();
-                candidates.push(CandidateMetrics::new(hyperparameters(front), score));
+                candidates.push(CandidateMetrics::new(chosen, score));
                 keep_better(&mut best, score, metadata, tensors, metrics);
             }
         }
@@ -506,6 +537,10 @@ impl Pipeline<'_> {
         if self.config.model == ModelName::With {
             tensors.extend(energies.tensors.clone());
         }
+        self.with_standardization(tensors)
+    }
+
+    pub(super) fn with_standardization(&self, mut tensors: Tensors) -> CommandResult<Tensors> {
         for (mode, fitted) in self.config.modes.iter().zip(&self.rows.standardization) {
             for (part, values) in [("mean", fitted.mean()), ("std", fitted.std())] {
                 let tensor = Tensor::new(values, &Device::Cpu)?;
@@ -526,19 +561,49 @@ impl Pipeline<'_> {
             _ => MLP,
         };
         let stage_one = config.energy.training();
-        let mut training = hyperparameters(front);
+        let rows = if config.model == ModelName::Base {
+            "clean".to_owned()
+        } else {
+            self.corruption_in_words()
+        };
+        let network =
+            Kind::new(kind).with("hidden", json!(config.network.hidden(config.n_columns())));
+        let energy = coldness.map(|_| {
+            Kind::new(DENOISING_AUTOENCODER)
+                .with("noise_std", stage_one.noise_std)
+                .with("epochs", stage_one.n_epochs)
+        });
+        ModelMetadata {
+            coldness,
+            energy,
+            ..self.metadata_of(hyperparameters(front), network, rows, best_epoch)
+        }
+    }
+
+    pub(super) fn corruption_in_words(&self) -> String {
+        let kinds = self.config.training.corruption.iter();
+        let kinds = kinds
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
+        format!("half clean, the rest one mode with {kinds}")
+    }
+
+    /// The metadata of a model without energies.
+    pub(super) fn metadata_of(
+        &self,
+        chosen: Map<String, Value>,
+        network: Kind,
+        rows: String,
+        best_epoch: usize,
+    ) -> ModelMetadata {
+        let config = self.config;
+        let mut training = chosen;
         training.insert("version".into(), env!("CARGO_PKG_VERSION").into());
         training.insert("data_sha256".into(), self.rows.sha256.clone().into());
         training.insert("seed".into(), config.seed.into());
         training.insert("epochs".into(), best_epoch.into());
-        let corruption = if config.model == ModelName::Base {
-            "clean".to_owned()
-        } else {
-            let kinds = config.training.corruption.iter().map(ToString::to_string);
-            let kinds = kinds.collect::<Vec<_>>().join(", ");
-            format!("half clean, the rest one mode with {kinds}")
-        };
-        training.insert("rows".into(), corruption.into());
+        training.insert("rows".into(), rows.into());
         ModelMetadata {
             format_version: self.rows.task.format_version(),
             name: Some(config.model.name().to_owned()),
@@ -551,19 +616,19 @@ impl Pipeline<'_> {
                 })
                 .collect(),
             label: config.label.clone(),
-            coldness,
-            energy: coldness.map(|_| {
-                Kind::new(DENOISING_AUTOENCODER)
-                    .with("noise_std", stage_one.noise_std)
-                    .with("epochs", stage_one.n_epochs)
-            }),
-            network: Kind::new(kind)
-                .with("hidden", json!(config.network.hidden(config.n_columns()))),
+            coldness: None,
+            energy: None,
+            network,
             threshold: 0.5,
             task: self.rows.task.clone(),
             training,
         }
     }
+}
+
+/// What a model says of rows.
+fn answers_of(rows: &Batch) -> impl Fn(&TrainedModel) -> CommandResult<Answers> + '_ {
+    |model| Ok(model.predict_standardized(rows.modes())?.answers)
 }
 
 fn candidates(config: &Config) -> CommandResult<Vec<Candidate>> {

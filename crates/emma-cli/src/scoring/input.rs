@@ -24,11 +24,11 @@ impl Input {
     pub(crate) fn open(
         path: &Path,
         model: &ModelMetadata,
+        label: LabelColumn,
         missing: MissingValues,
         keeps_faulty_rows: bool,
     ) -> CommandResult<Self> {
         let columns: Vec<&String> = model.modes.iter().flat_map(|mode| &mode.columns).collect();
-        let label = LabelColumn::None;
         let mut reader = if path.as_os_str() == "-" {
             TableReader::new(io::stdin(), "-", &columns, label, missing)?
         } else {
@@ -46,6 +46,11 @@ impl Input {
             reader,
             max_rows: (MOST_VALUES / columns.len().max(1)).clamp(1, MOST_ROWS),
         })
+    }
+
+    /// Whether the table has the label that was asked for.
+    pub(crate) fn has_labels(&self) -> bool {
+        self.reader.has_labels()
     }
 
     /// From now on reads a single row at a time, for who wants to see each as it comes.

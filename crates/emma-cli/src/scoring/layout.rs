@@ -15,6 +15,8 @@ pub(crate) struct Layout {
     gate: Option<ConformalGate>,
     modes: Vec<String>,
     has_energies: bool,
+    /// Of EMMA+, which has neither potentials nor importance.
+    is_plus: bool,
     threshold: f64,
     task: Task,
     sentences: Option<Sentences>,
@@ -31,13 +33,15 @@ impl Layout {
         gate: Option<ConformalGate>,
         sentences: Option<Sentences>,
     ) -> Self {
+        let explain = explain && model.has_energies();
         let modes = model.metadata().modes.iter();
         let modes: Vec<String> = modes.map(|mode| mode.name.clone()).collect();
         Self {
             explained: modes.iter().filter(|_| explain).cloned().collect(),
             gate,
             modes,
-            has_energies: model.has_emma(),
+            has_energies: model.has_energies(),
+            is_plus: model.emma_plus().is_some(),
             threshold: model.metadata().threshold,
             task: model.metadata().task.clone(),
             sentences,
@@ -68,7 +72,12 @@ impl Layout {
             }
         }
         for mode in &self.explained {
-            for part in ["potential", "energy", "importance"] {
+            let parts: &[&str] = if self.is_plus {
+                &["energy"]
+            } else {
+                &["potential", "energy", "importance"]
+            };
+            for part in parts {
                 let name = format!("{part}_{mode}");
                 columns.push(ColumnDescription::optional_float(name));
             }
@@ -138,12 +147,15 @@ impl Layout {
         }
         if let Some(energies) = &scores.energies {
             for mode in 0..self.explained.len() {
-                for values in [
+                let all = [
                     &energies.potential,
                     &energies.energy,
                     &energies.importance,
                     &energies.attention,
-                ] {
+                ];
+                let plus = [&energies.energy, &energies.attention];
+                let parts = if self.is_plus { &plus[..] } else { &all[..] };
+                for values in parts {
                     let own = kept.iter().map(|&row| values[row * n_modes + mode]);
                     columns.push(ColumnValues::Float32(own.collect()));
                 }

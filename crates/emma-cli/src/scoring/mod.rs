@@ -2,7 +2,7 @@
 //!
 //! [`input`] gives chunks of rows; [`scorer`] makes columns of each, laid out by [`layout`], with sentences by
 //! [`sentence`], and puts rows that cannot be scored among the [`rejects`]; [`output`] writes them, after [`ranking`]
-//! if only the best are wanted. [`pipeline`] lets all three go on at once.
+//! if only the best are wanted. `emma transform` writes what [`transform`] lays out, the same way. [`pipeline`] lets all three go on at once.
 
 pub(crate) mod input;
 pub(crate) mod layout;
@@ -12,3 +12,4 @@ pub(crate) mod ranking;
 pub(crate) mod rejects;
 pub(crate) mod scorer;
 pub(crate) mod sentence;
+pub(crate) mod transform;

@@ -26,11 +26,8 @@ pub(crate) enum Rows {
     Columns(Vec<ColumnValues>),
 }
 
-/// Scores chunks of rows, each for itself, on any thread.
-pub(crate) struct Scorer<'a> {
-    pub(crate) model: &'a TrainedModel,
-    pub(crate) layout: &'a Layout,
-    pub(crate) missing: MissingModes,
+/// How what is made of a chunk is written.
+pub(crate) struct Writing<'a> {
     /// Whether rows that cannot be scored are put aside; if not, the first ends it all.
     pub(crate) rejects: bool,
     /// Whether the rows become text.
@@ -39,15 +36,37 @@ pub(crate) struct Scorer<'a> {
     pub(crate) file: &'a str,
 }
 
+/// Scores chunks of rows, each for itself, on any thread.
+pub(crate) struct Scorer<'a> {
+    pub(crate) model: &'a TrainedModel,
+    pub(crate) layout: &'a Layout,
+    pub(crate) missing: MissingModes,
+    pub(crate) writing: Writing<'a>,
+}
+
 impl Scorer<'_> {
     pub(crate) fn score(&self, chunk: &Chunk) -> CommandResult<Scored> {
         let scores = self.model.score_rows(chunk.values(), self.missing)?;
-        // What breaks the table's rules has no features either: the reader's reason is the better one.
-        let mut faults: Vec<Reject> = chunk.faults().to_vec();
-        faults.extend(scores.faults.iter().map(|fault| Reject {
+        let faults = scores.faults.iter().map(|fault| Reject {
             row: fault.row,
             reason: fault.message.clone(),
-        }));
+        });
+        let values = |kept: &[usize]| self.layout.values(chunk.first_row(), &scores, kept);
+        self.writing.written(chunk, faults, values)
+    }
+}
+
+impl Writing<'_> {
+    /// What is written of a chunk: the values of the rows that have no fault.
+    pub(super) fn written(
+        &self,
+        chunk: &Chunk,
+        found: impl Iterator<Item = Reject>,
+        values: impl Fn(&[usize]) -> CommandResult<Vec<ColumnValues>>,
+    ) -> CommandResult<Scored> {
+        // What breaks the table's rules has no features either: the reader's reason is the better one.
+        let mut faults: Vec<Reject> = chunk.faults().to_vec();
+        faults.extend(found);
         faults.sort_by_key(|fault| fault.row);
         faults.dedup_by_key(|fault| fault.row);
 
@@ -66,7 +85,7 @@ impl Scorer<'_> {
         let kept: Vec<usize> = (0..n_rows)
             .filter(|row| next_fault.next_if_eq(row).is_none())
             .collect();
-        let columns = self.layout.values(chunk.first_row(), &scores, &kept)?;
+        let columns = values(&kept)?;
         let mut rejected = Vec::new();
         rejects::append(&mut rejected, chunk, &faults);
         let rows = if self.text {

@@ -11,6 +11,7 @@ use super::{FORMAT_VERSION, NEWEST_FORMAT_VERSION};
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
 use crate::task::Task;
+use crate::trained::{DENOISING_AUTOENCODER, JOINT_DENSITY};
 
 /// A mode: its name and the table columns it is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +27,8 @@ pub struct ModeColumns {
 pub struct Kind {
     /// What it is; readers refuse kinds they do not know.
     pub kind: String,
-    /// Notes for people; readers do not need them.
+    /// Notes for people, which readers do not need; of EMMA+ its
+    /// [settings](crate::trained::EmmaPlusSettings), which they do.
     #[serde(flatten)]
     pub notes: Map<String, Value>,
 }
@@ -62,7 +64,7 @@ pub struct ModelMetadata {
     pub modes: Vec<ModeColumns>,
     /// Name of the label column.
     pub label: String,
-    /// Coldness ρ; none for models without EMMA.
+    /// Coldness ρ; none for models without EMMA, and for EMMA+.
     #[serde(deserialize_with = "Option::deserialize")] // Null, but not absent.
     pub coldness: Option<f64>,
     /// Energy estimator; none for models without EMMA.
@@ -207,10 +209,19 @@ impl ModelMetadata {
                 self.format_version
             ));
         }
-        if self.energy.is_some() && self.modes.len() < 2 {
+        // Kinds that are not the thesis's have no coldness; readers that do not know one say so later.
+        let kind = self.energy.as_ref().map(|energy| &*energy.kind);
+        if kind == Some(JOINT_DENSITY) && self.format_version < NEWEST_FORMAT_VERSION {
+            return refuse(format!(
+                "expected format_version {NEWEST_FORMAT_VERSION} with an energy of kind {JOINT_DENSITY}, got {}",
+                self.format_version
+            ));
+        }
+        let energy = kind.filter(|kind| *kind == DENOISING_AUTOENCODER);
+        if energy.is_some() && self.modes.len() < 2 {
             return refuse("expected at least 2 modes for EMMA, got 1".into());
         }
-        match (&self.energy, self.coldness) {
+        match (energy, self.coldness) {
             (Some(_), None) => refuse("expected a coldness beside the energy, got null".into()),
             (Some(_), Some(coldness)) if !(0. ..=f64::MAX).contains(&coldness) => refuse(format!(
                 "expected a finite coldness of at least 0, got {coldness}"

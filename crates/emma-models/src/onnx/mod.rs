@@ -68,6 +68,7 @@ const OUTPUTS: [&str; 8] = [
 pub fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     // Checks the layout, and that this version knows all of the model's kinds.
     let model = TrainedModel::from_checkpoint(checkpoint, &Device::Cpu)?;
+    model.refuse_plus("an export")?;
     let metadata = checkpoint.metadata();
     let inputs = input_names(metadata);
     let graph = Equations::new(checkpoint, &model).graph(&inputs)?;

@@ -5,6 +5,7 @@ use emma_attention::{EmmaOutput, PotentialEnergies};
 use emma_energy::transfer;
 
 use super::faults;
+use super::plus::Gaps;
 use super::prediction::{Prediction, saturate};
 use super::row_scores::{RowEnergies, RowFault, RowScores};
 use super::{Predictor, TrainedModel};
@@ -26,6 +27,9 @@ impl TrainedModel {
 
     /// Scores of standardized rows, those included that cannot be scored.
     pub(super) fn scores_by_candle(&self, modes: &[Tensor]) -> Result<RowScores> {
+        if let Predictor::Plus(model) = &self.predictor {
+            return self.scores_by_plus(model, modes, Gaps::Refused);
+        }
         let modes = modes
             .iter()
             .map(|mode| self.adopt(mode))
@@ -34,6 +38,8 @@ impl TrainedModel {
         let (output, potentials) = match &self.predictor {
             Predictor::Concatenation(model) => (model.forward(&modes, None)?, None),
             Predictor::Alternative(model) => (model.forward(&modes, None)?, None),
+            // Above.
+            Predictor::Plus(model) => (model.forward(&modes, None)?, None),
             Predictor::Emma(model) => {
                 let potentials = model.potentials(&modes)?;
                 let output = model.forward(&modes, Some(&potentials))?;

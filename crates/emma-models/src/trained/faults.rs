@@ -68,6 +68,16 @@ pub(super) fn check_importance(row: usize, importance: &[f64]) -> Result<()> {
     Ok(())
 }
 
+pub(super) fn check_attention(row: usize, attention: &[f64]) -> Result<()> {
+    if attention.iter().any(|share| share.is_nan()) {
+        return Err(fault(
+            row,
+            "the attention of its modes is not a number".into(),
+        ));
+    }
+    Ok(())
+}
+
 pub(super) fn check_outputs(row: usize, outputs: &[f64]) -> Result<()> {
     if outputs.iter().any(|output| output.is_nan()) {
         return Err(fault(row, "the network's output is not a number".into()));

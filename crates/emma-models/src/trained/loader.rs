@@ -24,11 +24,9 @@ pub(super) struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// Checks that all tensors are there in their shapes, before any is converted: a file that lacks
-    /// one costs no memory. Returns the widths of the network's layers.
-    pub(super) fn check_layout(&self, metadata: &ModelMetadata) -> Result<Vec<usize>> {
+    /// Checks the standardization's tensors.
+    pub(super) fn check_standardization(&self, metadata: &ModelMetadata) -> Result<()> {
         let expect = |name: String, shape: &[usize]| self.checkpoint.tensor(&name, shape);
-        let (n_modes, n_features) = (metadata.modes.len(), metadata.n_features());
         for mode in &metadata.modes {
             let name = format!("standardize.{}.std", mode.name);
             let std = expect(name.clone(), &[mode.columns.len()])?;
@@ -43,6 +41,14 @@ impl Loader<'_> {
                 &[mode.columns.len()],
             )?;
         }
+        Ok(())
+    }
+
+    /// Checks that all other tensors are there in their shapes, before any is converted: a file that lacks
+    /// one costs no memory. Returns the widths of the network's layers.
+    pub(super) fn check_layout(&self, metadata: &ModelMetadata) -> Result<Vec<usize>> {
+        let expect = |name: String, shape: &[usize]| self.checkpoint.tensor(&name, shape);
+        let (n_modes, n_features) = (metadata.modes.len(), metadata.n_features());
         let widths = self.network_widths(n_features)?;
         for (layer, width) in widths.iter().skip(1).enumerate() {
             expect(format!("network.{layer}.bias"), &[*width])?;
@@ -153,7 +159,7 @@ impl Loader<'_> {
         Coupled::new(estimators, emma, Regularizers::default(), network)
     }
 
-    fn var_builder(&self) -> VarBuilder<'static> {
+    pub(super) fn var_builder(&self) -> VarBuilder<'static> {
         let tensors: HashMap<String, Tensor> = self
             .checkpoint
             .tensors()

@@ -5,6 +5,7 @@ use candle_nn::Module;
 use emma_attention::ModeMask;
 
 use super::by_candle::numbers;
+use super::plus::Gaps;
 use super::row_scores::{RowEnergies, RowFault, RowScores};
 use super::{Prediction, Predictor, TrainedModel, faults};
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ pub enum MissingModes {
     #[default]
     Refuse,
     /// NaN is a missing value, and a mode that has one is missing as a whole; the row is scored without it, as
-    /// [`TrainedModel::predict_masked`] does.
+    /// [`TrainedModel::predict_masked`] does. EMMA+ leaves out the missing features alone.
     LeaveOut,
 }
 
@@ -26,7 +27,7 @@ pub enum MissingModes {
 const MOST_PAIRS: usize = 1 << 20;
 
 /// What a row without any mode is told.
-const NOTHING: &str = "expected at least one mode, all are missing";
+pub(super) const NOTHING: &str = "expected at least one mode, all are missing";
 
 impl TrainedModel {
     /// Scores raw rows, the features of all modes side by side, and says of which it cannot and why.
@@ -41,13 +42,15 @@ impl TrainedModel {
     /// [`Error::Shape`] if `rows` is no whole number of rows; candle's.
     pub fn score_rows(&self, rows: &[f32], missing: MissingModes) -> Result<RowScores> {
         let n_features = self.metadata.n_features();
-        if !rows.len().is_multiple_of(n_features) {
-            return Err(Error::Shape {
-                what: "rows".into(),
-                expected: format!("a multiple of {n_features} numbers"),
-                found: vec![rows.len()],
-            });
+        if let Predictor::Plus(model) = &self.predictor {
+            let modes = self.standardize(&self.side_by_side(rows)?)?;
+            let gaps = match missing {
+                MissingModes::Refuse => Gaps::Refused,
+                MissingModes::LeaveOut => Gaps::Nan,
+            };
+            return self.scores_by_plus(model, &modes, gaps);
         }
+        self.check_whole(rows)?;
         let n_modes = self.metadata.modes.len();
         let incomplete: Vec<usize> = match missing {
             MissingModes::Refuse => Vec::new(),
@@ -106,7 +109,8 @@ impl TrainedModel {
     ///
     /// With EMMA a missing mode has no part in anything ([`Emma::forward_masked`](emma_attention::Emma::forward_masked)):
     /// its attention is 0, its potential, energy and importance are NaN, what others share with it is dropped, and the
-    /// importance is shared among the others. Without EMMA it is put at its mean in training. What it holds does not
+    /// importance is shared among the others. EMMA+ integrates it out: its attention is 0 where energies have a
+    /// ceiling, its energy the highest. Without EMMA it is put at its mean in training. What it holds does not
     /// matter. Rows that have all modes get the bits of [`predict`](Self::predict).
     ///
     /// # Shapes
@@ -140,6 +144,16 @@ impl TrainedModel {
                 expected: format!("[{:?}, {}]", n_rows.unwrap_or(&0), modes.len()),
                 found: vec![mask.n_rows(), mask.n_modes()],
             });
+        }
+        if let Predictor::Plus(model) = &self.predictor {
+            let standardized = if is_raw {
+                self.standardize(modes)?
+            } else {
+                modes.to_vec()
+            };
+            return self
+                .scores_by_plus(model, &standardized, Gaps::Of(mask))?
+                .into_prediction(&self.metadata.task);
         }
         let mut start = 0;
         let mut filled = Vec::with_capacity(modes.len());
@@ -185,6 +199,24 @@ impl TrainedModel {
             scores.replace(&masked, self.score_masked(&own, &own_mask, is_raw)?);
         }
         scores.into_prediction(&self.metadata.task)
+    }
+
+    fn check_whole(&self, rows: &[f32]) -> Result<()> {
+        let n_features = self.metadata.n_features();
+        if rows.len().is_multiple_of(n_features) {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            what: "rows".into(),
+            expected: format!("a multiple of {n_features} numbers"),
+            found: vec![rows.len()],
+        })
+    }
+
+    /// The modes of rows side by side, of which there must be a whole number.
+    pub(super) fn side_by_side(&self, rows: &[f32]) -> Result<Vec<Tensor>> {
+        self.check_whole(rows)?;
+        self.modes_of(rows)
     }
 
     /// Rows without missing values, side by side.

@@ -5,20 +5,26 @@ mod faults;
 mod fused;
 mod loader;
 mod missing_modes;
+mod plus;
 mod prediction;
 mod row_scores;
+mod transform;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::Module;
 use emma_energy::transfer;
 
 pub use missing_modes::MissingModes;
+pub use plus::EmmaPlusSettings;
 pub use prediction::{Answers, Explanation, Prediction};
 pub use row_scores::{RowEnergies, RowFault, RowScores};
+pub use transform::RowTransforms;
 
 use crate::baselines::{AlternativeAttention, Concatenation};
 use crate::checkpoint::{Checkpoint, ModelMetadata};
 use crate::coupled::Coupled;
+use crate::emma_plus::EmmaPlus;
+use crate::ensemble_mlp::EnsembleMlp;
 use crate::error::{Error, Result};
 use crate::network::Mlp;
 use crate::standardize::Standardize;
@@ -32,20 +38,26 @@ pub const DENOISING_AUTOENCODER: &str = "denoising_autoencoder";
 pub const MLP: &str = "mlp";
 /// The kind of network that has a softmax over modes in front of its perceptron.
 pub const ALTERNATIVE_ATTENTION: &str = "alternative_attention_mlp";
+/// The kind of energies that a [`JointDensity`](emma_energy::JointDensity) gives, those of EMMA+.
+pub const JOINT_DENSITY: &str = "joint_density";
+/// The kind of network that is several perceptrons side by side, that of EMMA+.
+pub const ENSEMBLE_MLP: &str = "ensemble_mlp";
 
-/// A model made from a [`Checkpoint`]: standardization, then EMMA or a baseline, then a network.
+/// A model made from a [`Checkpoint`]: standardization, then EMMA, EMMA+ or a baseline, then a network.
 ///
 /// It computes in f64 from the stored f32 parameters, wherever the device has f64 (see
 /// [`scoring_type`]). Energies grow with the square of a deviation and meet an exponential: in f32
 /// a row far out costs digits or overflows, and those are the rows this crate is about.
 ///
 /// On the CPU the fused kernels do it for binary classifiers ([`emma_kernels::Scorer`]), in parallel on the
-/// current rayon pool; elsewhere and for other tasks candle's operations do.
+/// current rayon pool; elsewhere, for other tasks and for EMMA+ candle's operations do.
 pub struct TrainedModel {
     metadata: ModelMetadata,
     standardize: Vec<Standardize>,
     /// Means of all features in training, side by side.
     mean: Vec<f32>,
+    /// Standard deviations, likewise.
+    std: Vec<f32>,
     network_widths: Vec<usize>,
     predictor: Predictor,
     /// On the CPU.
@@ -57,6 +69,7 @@ enum Predictor {
     Concatenation(Concatenation<Mlp>),
     Alternative(AlternativeAttention<Mlp>),
     Emma(Box<Coupled<Mlp>>),
+    Plus(Box<EmmaPlus<EnsembleMlp>>),
 }
 
 /// The type that a [`TrainedModel`] computes in on a device: f64, but f32 on Metal, which has no
@@ -84,28 +97,46 @@ impl TrainedModel {
         let metadata = checkpoint.metadata().clone();
         let loader = Loader { checkpoint, device };
         if let Some(energy) = &metadata.energy {
-            check_kind("energy", &energy.kind, &[DENOISING_AUTOENCODER])?;
+            check_kind(
+                "energy",
+                &energy.kind,
+                &[DENOISING_AUTOENCODER, JOINT_DENSITY],
+            )?;
         }
-        let networks: &[&str] = if metadata.energy.is_some() {
-            &[MLP]
-        } else {
-            &[MLP, ALTERNATIVE_ATTENTION]
+        let energy = metadata.energy.as_ref().map(|energy| &*energy.kind);
+        let networks: &[&str] = match energy {
+            Some(JOINT_DENSITY) => &[ENSEMBLE_MLP],
+            Some(_) => &[MLP],
+            None => &[MLP, ALTERNATIVE_ATTENTION],
         };
         check_kind("network", &metadata.network.kind, networks)?;
-        let widths = loader.check_layout(&metadata)?;
+        loader.check_standardization(&metadata)?;
+        let plus = match EmmaPlusSettings::from_metadata(&metadata)? {
+            Some(settings) => Some(loader.emma_plus(&settings)?),
+            None => None,
+        };
+        let widths = match &plus {
+            Some((_, widths)) => widths.clone(),
+            None => loader.check_layout(&metadata)?,
+        };
         let standardize = metadata
             .modes
             .iter()
             .map(|mode| loader.standardize(&mode.name))
             .collect::<Result<_>>()?;
-        let means = metadata.modes.iter().map(|mode| {
-            let mean = checkpoint.any_shape(&format!("standardize.{}.mean", mode.name))?;
-            Ok(mean.to_vec1::<f32>()?)
-        });
-        let mean = means.collect::<Result<Vec<_>>>()?.concat();
+        let of_modes = |part: &str| -> Result<Vec<f32>> {
+            let modes = metadata.modes.iter().map(|mode| {
+                let values = checkpoint.any_shape(&format!("standardize.{}.{part}", mode.name))?;
+                Ok(values.to_vec1::<f32>()?)
+            });
+            Ok(modes.collect::<Result<Vec<_>>>()?.concat())
+        };
+        let (mean, std) = (of_modes("mean")?, of_modes("std")?);
         let has_softmax = metadata.network.kind == ALTERNATIVE_ATTENTION;
         // The kernels end in the sigmoid of one logit.
-        let fused = if device.is_cpu() && matches!(metadata.task, Task::Binary { .. }) {
+        let is_fused =
+            device.is_cpu() && plus.is_none() && matches!(metadata.task, Task::Binary { .. });
+        let fused = if is_fused {
             Some(FusedModel::new(
                 checkpoint,
                 &metadata,
@@ -115,18 +146,23 @@ impl TrainedModel {
         } else {
             None
         };
-        let network = loader.mlp(&widths)?;
-        let predictor = if metadata.energy.is_some() {
-            Predictor::Emma(Box::new(loader.emma(&metadata, network)?))
-        } else if has_softmax {
-            Predictor::Alternative(loader.alternative(&metadata, network)?)
+        let predictor = if let Some((model, _)) = plus {
+            Predictor::Plus(Box::new(model))
         } else {
-            Predictor::Concatenation(Concatenation { network })
+            let network = loader.mlp(&widths)?;
+            if metadata.energy.is_some() {
+                Predictor::Emma(Box::new(loader.emma(&metadata, network)?))
+            } else if has_softmax {
+                Predictor::Alternative(loader.alternative(&metadata, network)?)
+            } else {
+                Predictor::Concatenation(Concatenation { network })
+            }
         };
         Ok(Self {
             metadata,
             standardize,
             mean,
+            std,
             network_widths: widths,
             predictor,
             fused,
@@ -139,9 +175,14 @@ impl TrainedModel {
         &self.metadata
     }
 
-    /// Whether the model has energies and attention.
+    /// Whether the model has the thesis's energies and attention.
     pub fn has_emma(&self) -> bool {
         matches!(self.predictor, Predictor::Emma(_))
+    }
+
+    /// Whether the model has energies and attention of either kind: those of EMMA or of EMMA+.
+    pub fn has_energies(&self) -> bool {
+        self.has_emma() || self.emma_plus().is_some()
     }
 
     /// Energies and attention, if the model has them.
@@ -152,7 +193,27 @@ impl TrainedModel {
         }
     }
 
-    /// Widths of the network's layers: all features, hidden layers in order, outputs.
+    /// EMMA+, if the model is one.
+    pub fn emma_plus(&self) -> Option<&EmmaPlus<EnsembleMlp>> {
+        match &self.predictor {
+            Predictor::Plus(model) => Some(model),
+            _ => None,
+        }
+    }
+
+    /// That something does without EMMA+.
+    pub(crate) fn refuse_plus(&self, what: &'static str) -> Result<()> {
+        if self.emma_plus().is_none() {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            what,
+            expected: "a model of the thesis's kinds",
+            found: format!("EMMA+ (energy of kind {JOINT_DENSITY})"),
+        })
+    }
+
+    /// Widths of the network's layers: all that it sees, hidden layers in order, outputs.
     pub fn network_widths(&self) -> &[usize] {
         &self.network_widths
     }

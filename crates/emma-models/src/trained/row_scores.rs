@@ -24,13 +24,14 @@ pub struct RowScores {
 /// Energies and attention of rows, in f32 (finite: larger numbers saturate), row-major. NaN for rows that cannot be scored.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RowEnergies {
-    /// Total energy, `[rows]`.
+    /// Total energy, `[rows]`: the sum of the modes' energies.
     pub total: Vec<f32>,
-    /// Potential energy Ψ_i before any correction, `[rows, modes]`; NaN for a missing mode.
+    /// Potential energy Ψ_i before any correction, `[rows, modes]`; NaN for a missing mode, and with EMMA+.
     pub potential: Vec<f32>,
-    /// Modal energy E_i, `[rows, modes]`; NaN for a missing mode.
+    /// Modal energy E_i, `[rows, modes]`; NaN for a missing mode. With EMMA+ the energy of the mode's noise, before the
+    /// ceiling; that of a missing mode is the highest.
     pub energy: Vec<f32>,
-    /// Importance α_i, `[rows, modes]`; NaN for a missing mode.
+    /// Importance α_i, `[rows, modes]`; NaN for a missing mode, and with EMMA+.
     pub importance: Vec<f32>,
     /// Attention β_i, `[rows, modes]`; 0 for a missing mode.
     pub attention: Vec<f32>,
