@@ -504,6 +504,27 @@ fn values_of_any_size_give_numbers() -> Result<()> {
     Ok(())
 }
 
+/// Numbers of 32 bits are 64 apart at the density of such a mode.
+#[test]
+fn what_the_other_modes_say_does_not_drown() -> Result<()> {
+    let density = density(noise())?;
+    for dtype in [DType::F32, DType::F64] {
+        let odds = |x: f64| -> Result<Vec<f64>> {
+            let odds = posterior(&density, &[[x, 0.9]], dtype)?.log_odds()?;
+            Ok(numbers(&odds))
+        };
+        let missing = odds(f64::NAN)?;
+        for far in [1e4, 1e6, 1e9] {
+            let found = odds(far)?;
+            assert!(
+                (found[0] - missing[0]).abs() < 1e-3,
+                "{dtype:?} {far}: {found:?} {missing:?}"
+            );
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn a_swapped_mode_is_recognized_only_if_it_may_be() -> Result<()> {
     let usual = NoiseModel {

@@ -261,7 +261,7 @@ impl<R: Real> Workspace<R> {
             }
             let n_columns = state.columns.len();
             for (k, of_component) in weights.chunks_exact(BLOCK).enumerate() {
-                if !of_component.iter().any(|&weight| weight > R::epsilon()) {
+                if !of_component.iter().any(|&weight| weight >= R::epsilon()) {
                     continue;
                 }
                 // By lane: what a row gets does not depend on its neighbours.

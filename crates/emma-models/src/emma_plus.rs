@@ -1,6 +1,6 @@
 //! EMMA+: a gate between each mode and its repair.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use emma_attention::{ModeGate, ModeGateConfig, PotentialEnergies};
 use emma_energy::JointDensity;
@@ -68,6 +68,8 @@ pub struct EmmaPlus<N> {
 pub struct Prepared<N> {
     n_modes: usize,
     energy_ceiling: Option<f64>,
+    /// Of a mode that says nothing or is missing.
+    highest_energy: f64,
     evidence_limit: f64,
     gate: Option<ModeGate>,
     network: N,
@@ -101,6 +103,7 @@ impl<N> EmmaPlus<N> {
         }
         positive("evidence_limit", config.evidence_limit)?;
         let n_modes = density.config().mode_widths.len();
+        let highest_energy = density.config().noise.highest_energy();
         let gate = config
             .gate
             .map(|gate| ModeGate::new(&ModeGateConfig { n_modes, ..gate }, vb))
@@ -110,6 +113,7 @@ impl<N> EmmaPlus<N> {
             prepared: Prepared {
                 n_modes,
                 energy_ceiling: config.energy_ceiling,
+                highest_energy,
                 evidence_limit: config.evidence_limit,
                 gate,
                 network,
@@ -216,10 +220,9 @@ impl<N> Prepared<N> {
         if energies.elem_count() == 0 {
             return Ok(energies);
         }
-        let open = match self.energy_ceiling {
-            Some(ceiling) => modes[2 * self.n_modes + 1].lt(ceiling)?,
-            None => energies.ones_like()?.to_dtype(DType::U8)?,
-        };
+        let highest = self.highest_energy;
+        let closed_from = self.energy_ceiling.map_or(highest, |own| own.min(highest));
+        let open = modes[2 * self.n_modes + 1].lt(closed_from)?;
         Ok(gate.attention(&energies, &open)?)
     }
 

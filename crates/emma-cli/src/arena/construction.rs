@@ -80,6 +80,8 @@ pub(super) struct Constructed {
     /// A gate that is to be cooled from epoch to epoch.
     pub(super) annealed: Option<ModeGate>,
     pub(super) batch_size: usize,
+    /// Parameters that were fitted before: of a density, of autoencoders.
+    pub(super) n_fitted: usize,
 }
 
 impl Constructed {
@@ -91,8 +93,17 @@ impl Constructed {
             energies: None,
             annealed: None,
             batch_size: BATCH_SIZE,
+            n_fitted: 0,
         }
     }
+}
+
+/// Weights, means and covariances of all components.
+fn n_parameters(density: &JointDensity) -> usize {
+    let config = density.config();
+    let n_features = config.n_features();
+    let n_components: usize = config.n_components.iter().sum();
+    n_components * (1 + n_features + n_features * (n_features + 1) / 2)
 }
 
 /// All that a model is made from.
@@ -184,7 +195,9 @@ impl Construction<'_> {
         };
         let front = Front::Emma(candidate);
         let model = build(front, &shape, &energies, self.variables, &Device::Cpu)?;
+        let fitted = energies.tensors.values();
         Ok(Constructed {
+            n_fitted: fitted.map(Tensor::elem_count).sum(),
             energies: Some(energies),
             batch_size: 32,
             ..Constructed::of(model)
@@ -270,6 +283,7 @@ impl Construction<'_> {
             None
         };
         Ok(Constructed {
+            n_fitted: n_parameters(self.density),
             view: View::Density(self.density.clone()),
             annealed,
             ..Constructed::of(Box::new(prepared))

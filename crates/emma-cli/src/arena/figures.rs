@@ -27,8 +27,8 @@ pub(crate) fn figures(results: &Results) -> CommandResult<Vec<(String, Figure)>>
 fn critical_difference(results: &Results) -> Figure {
     let mut figure = Figure::new(
         "",
-        "Mean rank of every learner over conditions and seeds, 1 the best, one panel a training regime. Bars are \
-         half of Nemenyi's critical difference to either side: learners whose bars do not overlap differ.",
+        "Mean rank of every learner over conditions, 1 the best, one panel a training regime. Bars are \
+         half of Nemenyi's critical difference to either side: learners whose bars overlap are not told apart.",
     );
     for (place, (regime, found)) in results.regimes.iter().enumerate() {
         if place > 0 {
@@ -37,8 +37,7 @@ fn critical_difference(results: &Results) -> Figure {
         let mut names: Vec<&String> = found.learners.keys().collect();
         let rank = |name: &str| found.learners[name].mean_rank;
         names.sort_by(|a, b| rank(a).total_cmp(&rank(b)));
-        let half = found.critical_difference / 2.;
-        let half = if half.is_finite() { half } else { 0. };
+        let half = found.critical_difference.map_or(0., |whole| whole / 2.);
         let ranks: Vec<Estimate> = names
             .iter()
             .map(|name| Estimate::with_half_width(rank(name), half))
@@ -70,7 +69,7 @@ fn f1_over_noise(results: &Results, regime: &str, found: &RegimeResults) -> Comm
         "",
         format!(
             "F1 on test rows over the noise, after {regime} training, one panel for noise on each mode and one for \
-             noise on all. EMMA+ falls least."
+             noise on all."
         ),
     );
     let places: Vec<&str> = results

@@ -147,6 +147,7 @@ pub(crate) fn fit(
         energies,
         annealed,
         batch_size,
+        n_fitted,
     } = construction.construct(learner)?;
     let config = TrainingConfig {
         n_epochs,
@@ -181,7 +182,11 @@ pub(crate) fn fit(
     Ok(Fitted {
         view,
         model,
-        n_parameters: parameters.iter().map(|(_, var)| var.elem_count()).sum(),
+        n_parameters: n_fitted
+            + parameters
+                .iter()
+                .map(|(_, var)| var.elem_count())
+                .sum::<usize>(),
         validation_loss,
     })
 }

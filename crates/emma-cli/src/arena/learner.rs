@@ -3,6 +3,8 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use super::regime::Regime;
+
 /// A learner.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum,
@@ -48,6 +50,11 @@ impl Learner {
         Self::TrustedMultiView,
         Self::EmmaPlus,
     ];
+
+    /// Whether a regime has something for it to learn that no other learner has.
+    pub(crate) fn takes_part(self, regime: Regime) -> bool {
+        !(self == Self::Without && regime == Regime::Broad)
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {

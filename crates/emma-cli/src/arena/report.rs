@@ -46,11 +46,11 @@ pub(crate) fn report(results: &Results) -> CommandResult<Report> {
         report = report.section(section.table(conditions(results, found)));
     }
     let mut section = Section::new("Who differs from whom?").answer(
-        "Learners whose bars do not overlap differ in mean rank by more than Nemenyi's critical difference; conditions \
-         count as data sets, seeds do not.",
+        "Learners whose bars overlap are not told apart by Nemenyi's test. It takes the conditions for independent data sets, which \
+         they are not, so that bars that just part prove little; the paired tests over seeds above are the better ones.",
     );
     if let Some(figure) = figure("critical_difference") {
-        section = section.figure(figure, "Mean ranks over conditions and seeds.");
+        section = section.figure(figure, "Mean ranks over conditions.");
     }
     Ok(report
         .section(section)
@@ -62,7 +62,7 @@ pub(crate) fn report(results: &Results) -> CommandResult<Report> {
                     settings.data.source,
                     seed_options(&settings.seeds)
                 ))
-                .command("cargo xtask arena tune"),
+                .command("cargo xtask arena --seeds 2 tune"),
         ))
 }
 

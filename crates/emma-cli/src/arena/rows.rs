@@ -124,10 +124,14 @@ impl SeedRows {
                 values[mode_index].row_mut(row).fill(f32::NAN);
             }
         }
-        // A dropped feature is one that is not there; no standard score of a table is exactly 0.
+        // A dropped feature is one that is not there.
         if condition.name.contains(":drop:") {
-            for mode in &mut values {
-                mode.mapv_inplace(|value| if value == 0. { f32::NAN } else { value });
+            for (mode, clean) in values.iter_mut().zip(&rows.modes) {
+                mode.zip_mut_with(clean, |value, clean| {
+                    if *value == 0. && value.to_bits() != clean.to_bits() {
+                        *value = f32::NAN;
+                    }
+                });
             }
         }
         Ok(values)

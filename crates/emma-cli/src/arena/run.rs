@@ -24,6 +24,7 @@ pub(crate) type Entry = (Regime, Learner, Hyper);
 pub(crate) fn entries(settings: &Settings) -> Vec<Entry> {
     let of_regime = |&regime: &Regime| {
         let learners = settings.learners.iter();
+        let learners = learners.filter(move |learner| learner.takes_part(regime));
         learners.map(move |&learner| (regime, learner, settings.hyper(regime, learner)))
     };
     settings.regimes.iter().flat_map(of_regime).collect()

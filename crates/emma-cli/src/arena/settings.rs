@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
 use emma_energy::NoiseModel;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,7 @@ use super::hyper::Hyper;
 use super::learner::Learner;
 use super::regime::Regime;
 use crate::experiment3::settings::DataSettings;
+use crate::failure::CommandResult;
 
 /// What `arena tune` chose, as it is committed.
 const TUNED: &str = include_str!("../../arena/tuned.json");
@@ -16,9 +18,8 @@ const TUNED: &str = include_str!("../../arena/tuned.json");
 /// Which hyper-parameters each learner has in each regime.
 pub(crate) type Tuned = BTreeMap<Regime, BTreeMap<Learner, Hyper>>;
 
-/// The committed choice; the first of [`Hyper::all`] for whoever is not in it.
-pub(crate) fn tuned() -> Tuned {
-    serde_json::from_str(TUNED).unwrap_or_default()
+fn tuned() -> CommandResult<Tuned> {
+    Ok(serde_json::from_str(TUNED).context("the arena's committed hyper-parameters")?)
 }
 
 /// Everything that can change a score.
@@ -37,8 +38,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(data: DataSettings, seeds: Vec<u64>) -> Self {
-        Self {
+    pub(crate) fn new(data: DataSettings, seeds: Vec<u64>) -> CommandResult<Self> {
+        Ok(Self {
             experiment: "arena".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             data,
@@ -47,8 +48,8 @@ impl Settings {
             regimes: Regime::ALL.to_vec(),
             n_epochs: 35,
             noise: NoiseModel::default(),
-            tuned: tuned(),
-        }
+            tuned: tuned()?,
+        })
     }
 
     /// The hyper-parameters of a learner.
@@ -66,8 +67,12 @@ mod tests {
     #[test]
     fn the_committed_choice_can_be_read_and_is_one_of_those_offered() {
         let tuned: Tuned = serde_json::from_str(TUNED).unwrap();
-        for learners in tuned.values() {
-            assert!(learners.values().all(|hyper| Hyper::all().contains(hyper)));
+        for regime in Regime::ALL {
+            let learners = Learner::ALL.into_iter();
+            for learner in learners.filter(|learner| learner.takes_part(regime)) {
+                let hyper = tuned[&regime][&learner];
+                assert!(Hyper::all().contains(&hyper), "{regime:?} {learner:?}");
+            }
         }
     }
 }

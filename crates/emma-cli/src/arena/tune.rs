@@ -14,7 +14,8 @@ use crate::progress::Progress;
 pub(crate) fn entries(settings: &Settings) -> Vec<Entry> {
     let mut all = Vec::new();
     for &regime in &settings.regimes {
-        for &learner in &settings.learners {
+        let learners = settings.learners.iter();
+        for &learner in learners.filter(|learner| learner.takes_part(regime)) {
             all.extend(
                 Hyper::all()
                     .into_iter()

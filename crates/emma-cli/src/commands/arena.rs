@@ -26,9 +26,14 @@ const OUTPUTS: [&str; 3] = [SEEDS_FOLDER, "figures", "report.html"];
 
 pub(crate) fn run(args: &ArenaArgs, global: &GlobalArgs) -> CommandResult<()> {
     let device = global.device.open()?;
+    if !device.is_cpu() {
+        return Err(Failure::input(
+            "--device: expected cpu, the arena trains on nothing else".to_owned(),
+        ));
+    }
     let seeds = args.run.seeds()?;
     let (candidates, data) = read_data(&args.data, args.data_dir.as_deref(), global)?;
-    let mut settings = Settings::new(data, seeds);
+    let mut settings = Settings::new(data, seeds)?;
     settings.n_epochs = args.epochs;
     if !args.learners.is_empty() {
         settings

@@ -21,6 +21,11 @@ const MOST_ROUNDS: usize = 8;
 /// Values beyond it count as it: their squares are numbers in any type.
 const LARGEST: f64 = 1e9;
 
+/// Least logarithm of the density of a mode that says nothing. Far below it the numbers of 32 bits are so
+/// far apart that it would drown what the other modes say; states in which such a mode says something are
+/// less likely by many times as much.
+const LEAST_LOG_DENSITY: f64 = -1000.;
+
 /// The level of a mode that is clean.
 const CLEAN: usize = 0;
 
@@ -206,7 +211,11 @@ impl<R: Real> Inference<R> {
                         total = total + weight;
                     }
                 }
-                *energy = *energy / total;
+                // Levels that have not settled may leave nothing around the center.
+                *energy = match center {
+                    Some(center) if total == R::zero() => of_level[center[mode]],
+                    _ => *energy / total,
+                };
             }
         }
     }
@@ -310,6 +319,10 @@ impl<R: Real> Inference<R> {
                     *term = *term + constant - scaled * scaled * R::of(0.5);
                 }
             }
+        }
+        let least = R::of(LEAST_LOG_DENSITY);
+        for term in terms.iter_mut().step_by(TERMS_PER_MODE) {
+            *term = term.max(least);
         }
         let swaps = components.levels.iter();
         if !swaps

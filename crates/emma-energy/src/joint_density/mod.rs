@@ -96,7 +96,8 @@ impl JointDensityConfig {
 /// - No gradient reaches the rows or the parameters: the density is fitted, then constant.
 ///
 /// # Units
-/// Those of the rows; the noise model's defaults suit standardized ones. Values beyond ±1e9 count as ±1e9.
+/// Those of the rows; the noise model's defaults suit standardized ones. Values beyond ±1e9 count as ±1e9, and a mode that
+/// says nothing has a density of at least e⁻¹⁰⁰⁰, so that it does not drown the others.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
