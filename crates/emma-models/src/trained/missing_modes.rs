@@ -146,9 +146,10 @@ impl TrainedModel {
             });
         }
         if let Predictor::Plus(model) = &self.predictor {
-            let standardized = match is_raw {
-                true => self.standardize(modes)?,
-                false => modes.to_vec(),
+            let standardized = if is_raw {
+                self.standardize(modes)?
+            } else {
+                modes.to_vec()
             };
             return self
                 .scores_by_plus(model, &standardized, Gaps::Of(mask))?
