@@ -22,6 +22,7 @@ fn help_of_the_program_and_of_every_command() {
     insta::assert_snapshot!("monitor", place.succeed("monitor --help"));
     insta::assert_snapshot!("evaluate", place.succeed("evaluate --help"));
     insta::assert_snapshot!("score", place.succeed("score --help"));
+    insta::assert_snapshot!("transform", place.succeed("transform --help"));
     insta::assert_snapshot!("inspect", place.succeed("inspect --help"));
     insta::assert_snapshot!("export", place.succeed("export --help"));
     insta::assert_snapshot!("completions", place.succeed("completions --help"));

@@ -273,7 +273,7 @@ fn unknown_metadata_keys_are_ignored_and_unknown_kinds_named() {
         (
             &|json| json["energy"]["kind"] = "magic".into(),
             "unknown energy kind \"magic\" in the model file; this version knows \
-             denoising_autoencoder",
+             denoising_autoencoder and joint_density",
         ),
         (
             &|json| json["network"]["kind"] = "transformer".into(),

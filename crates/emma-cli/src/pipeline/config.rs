@@ -654,9 +654,9 @@ mod tests {
                 "line 6: expected at least one number, all from 0, got []",
             ),
             (
-                with("[emma_plus]\nceiling = 2.0\n"),
-                "line 6: unknown field `ceiling`, expected one of `energy_ceiling`, `gate`, `members`, \
-                 `mode_dropout` (nearest: members)",
+                with("[emma_plus]\nenergy_cieling = 2.0\n"),
+                "line 6: unknown field `energy_cieling`, expected one of `energy_ceiling`, `gate`, `members`, \
+                 `mode_dropout` (nearest: energy_ceiling)",
             ),
             (
                 with("[emma_plus]\nenergy_ceiling = nan\n"),
