@@ -1,6 +1,5 @@
 //! EMMA+ as users have it: trained by a configuration, kept in a file, scoring and transforming tables.
 #![allow(clippy::unwrap_used, clippy::float_cmp)] // In a test a panic is the report; equal bits are meant.
-#![allow(clippy::float_cmp)] // The same bits are what is claimed.
 
 mod common;
 
