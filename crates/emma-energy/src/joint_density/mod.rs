@@ -117,7 +117,7 @@ impl JointDensityConfig {
 ///
 /// // The second sensor of the second row is off, that of the third says nothing at all.
 /// let first = Tensor::new(&[[1.5f64], [1.5], [1.5]], &Device::Cpu)?;
-/// let second = Tensor::new(&[[1.5f64], [-3.], [f64::NAN]], &Device::Cpu)?;
+/// let second = Tensor::new(&[[1.5f64], [9.], [f64::NAN]], &Device::Cpu)?;
 /// let posterior = density.posterior(&[first, second])?;
 /// let repaired = posterior.expectation[1].flatten_all()?.to_vec1::<f64>()?;
 /// assert!(repaired.iter().all(|value| (1. ..2.).contains(value)), "{repaired:?}");
