@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use emma_attention::{ModeGate, ModeGateConfig, PotentialEnergies};
-use emma_energy::JointDensity;
+use emma_energy::{JointDensity, JointPosterior};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
@@ -125,7 +125,7 @@ impl<N> EmmaPlus<N> {
     pub fn n_inputs(density: &JointDensity) -> usize {
         let config = density.config();
         let n_modes = config.mode_widths.len();
-        let n_subsets = if n_modes > 1 { 1 + n_modes } else { 1 };
+        let n_subsets = JointPosterior::n_subsets(n_modes);
         config.n_features() + n_subsets * (config.n_components.len() - 1) + n_modes
     }
 

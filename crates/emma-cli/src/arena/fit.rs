@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use emma_attention::{ColdnessAnnealing, ModeGate};
-use emma_data::generator;
+use emma_data::{Augmentation, generator};
 use emma_energy::{JointDensity, JointDensityFit, NoiseModel, SeededVarMap};
 use emma_models::{Batch, MultiModalModel, Trainee, TrainingConfig, TrainingRows, train_together};
 
@@ -76,18 +76,20 @@ struct Lesson<'a> {
 }
 
 impl Lesson<'_> {
-    fn modes(&self, epoch: usize) -> CommandResult<Modes> {
+    /// What rows go through and the name of its draws; nothing for whoever learns from clean rows.
+    fn augmentation(&self) -> CommandResult<Option<(Box<dyn Augmentation>, &'static str)>> {
         let n_modes = self.rows.n_modes();
-        match self.learner {
-            Learner::Base => Ok(self.rows.train.modes.clone()),
-            Learner::Without if self.regime == Regime::Narrow => {
-                let noise = Regime::noise_alone(n_modes)?;
-                self.rows.augmented(noise, "noise alone", epoch)
-            }
-            _ => {
-                let augmentation = self.regime.augmentation(n_modes)?;
-                self.rows.augmented(augmentation, self.regime.name(), epoch)
-            }
+        Ok(match self.learner {
+            Learner::Base => None,
+            Learner::Without => Some((Regime::noise_alone(n_modes)?, "noise alone")),
+            _ => Some((self.regime.augmentation(n_modes)?, self.regime.name())),
+        })
+    }
+
+    fn modes(&self, epoch: usize) -> CommandResult<Modes> {
+        match self.augmentation()? {
+            Some((augmentation, draws)) => self.rows.augmented(augmentation, draws, epoch),
+            None => Ok(self.rows.train.modes.clone()),
         }
     }
 
@@ -194,14 +196,9 @@ pub(crate) fn fit(
 /// Validation rows as training rows are made: what stops the training.
 fn stopping_rows(lesson: &Lesson<'_>, energies: Option<&Energies>) -> CommandResult<Batch> {
     let rows = lesson.rows;
-    let n_modes = rows.n_modes();
     let validation = &rows.validation;
-    if lesson.learner == Learner::Base {
+    let Some((augmentation, _)) = lesson.augmentation()? else {
         return labelled(lesson.view.of(&validation.modes)?, &validation.labels);
-    }
-    let augmentation = match lesson.learner {
-        Learner::Without if lesson.regime == Regime::Narrow => Regime::noise_alone(n_modes)?,
-        _ => lesson.regime.augmentation(n_modes)?,
     };
     let mut rng = generator(
         rows.seed,

@@ -1,6 +1,7 @@
 //! What a model makes of a row before its network sees it, as columns for other learners.
 
 use emma_data::{Chunk, ColumnDescription, ColumnKind, ColumnValues};
+use emma_energy::JointPosterior;
 use emma_models::{MissingModes, RowTransforms, TrainedModel};
 
 use super::rejects::Reject;
@@ -82,12 +83,7 @@ impl TransformLayout {
             add(repaired, self.n_features);
         }
         if let Some(log_odds) = &made.log_odds {
-            let n_subsets = if self.n_modes > 1 {
-                1 + self.n_modes
-            } else {
-                1
-            };
-            add(log_odds, n_subsets);
+            add(log_odds, JointPosterior::n_subsets(self.n_modes));
         }
         if let Some(energies) = &made.scores.energies {
             add(&energies.attention, self.n_modes);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use emma_kernels::{MixturePosterior, Real};
 
 use super::noise_model::NoiseLevel;
-use super::posterior::n_subsets;
+use super::posterior::JointPosterior;
 use super::table::{Components, JointState, TERMS_PER_MODE, Table, log_sum_exp};
 
 /// Rows at a time.
@@ -121,7 +121,7 @@ impl<R: Real> Inference<R> {
     }
 
     fn room(&self, n_rows: usize) -> Inferred<R> {
-        let n_subsets = n_subsets(self.n_modes());
+        let n_subsets = JointPosterior::n_subsets(self.n_modes());
         Inferred {
             n_rows,
             expectation: vec![R::zero(); n_rows * self.n_features()],
@@ -357,7 +357,7 @@ impl<R: Real> Inference<R> {
     /// From joint densities to likelihoods, into their place.
     fn set_likelihood(&self, log_joint: &[R], subset: usize, log_likelihood: &mut [R]) {
         let n_classes = self.n_classes();
-        let width = n_subsets(self.n_modes()) * n_classes;
+        let width = JointPosterior::n_subsets(self.n_modes()) * n_classes;
         for (log_joint, target) in log_joint
             .chunks_exact(n_classes)
             .zip(log_likelihood.chunks_exact_mut(width))

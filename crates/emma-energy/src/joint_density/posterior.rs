@@ -21,6 +21,11 @@ pub struct JointPosterior {
 }
 
 impl JointPosterior {
+    /// Subsets of modes that a log-likelihood is given for: all together, and each alone if there are several.
+    pub fn n_subsets(n_modes: usize) -> usize {
+        if n_modes > 1 { 1 + n_modes } else { 1 }
+    }
+
     /// Log-likelihoods of the classes from the second on, less that of the first:
     /// `log p(x_S | c) − log p(x_S | 0)`, `[n, subsets · (C − 1)]`.
     ///
@@ -58,16 +63,11 @@ pub(super) fn tensors<R: WithDType>(
         })
         .collect::<Result<_>>()?;
     let (n_modes, n_classes) = (config.mode_widths.len(), config.n_components.len());
-    let n_subsets = n_subsets(n_modes);
+    let n_subsets = JointPosterior::n_subsets(n_modes);
     let log_likelihood = tensor(&inferred.log_likelihood, n_subsets * n_classes)?;
     Ok(JointPosterior {
         expectation,
         log_likelihood: log_likelihood.reshape((n_rows, n_subsets, n_classes))?,
         energies: tensor(&inferred.energies, n_modes)?,
     })
-}
-
-/// All modes, and each alone if there are several.
-pub(super) fn n_subsets(n_modes: usize) -> usize {
-    if n_modes > 1 { 1 + n_modes } else { 1 }
 }
