@@ -190,8 +190,13 @@ pub(crate) struct ArenaArgs {
     #[command(subcommand)]
     pub(crate) command: Option<ArenaCommand>,
     /// HTRU2 from the data folder, downloaded if it is not there (htru2), the simulated survey
-    /// (simulated), the former or else the latter (auto), or a table with HTRU2's nine columns
-    #[arg(long, value_name = "htru2|simulated|auto|FILE", default_value = "auto")]
+    /// (simulated), the former or else the latter (auto), the four raw modes of 6,000 simulated candidates (raw), or
+    /// a table with HTRU2's nine columns
+    #[arg(
+        long,
+        value_name = "htru2|simulated|auto|raw|FILE",
+        default_value = "auto"
+    )]
     pub(crate) data: String,
     /// Folder that holds htru2/HTRU_2.csv [default: $EMMA_DATA_DIR, else data/ in the workspace]
     #[arg(long, value_name = "DIR")]

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use emma_data::Samples;
 use sha2::{Digest, Sha256};
 
 pub(crate) fn of_bytes(bytes: &[u8]) -> String {
@@ -22,6 +23,16 @@ pub(crate) fn of_file(path: &Path) -> io::Result<String> {
             n_read => sha256.update(&buffer[..n_read]),
         }
     }
+}
+
+/// Of the values of all modes, mode by mode and row by row, little-endian, and the labels behind them.
+pub(crate) fn of_samples(samples: &Samples) -> String {
+    let mut sha256 = Sha256::new();
+    for value in samples.modes().iter().flat_map(|mode| &mode.values) {
+        sha256.update(value.to_le_bytes());
+    }
+    sha256.update(samples.labels());
+    hexadecimal(&sha256.finalize())
 }
 
 fn hexadecimal(digest: &[u8]) -> String {

@@ -3,9 +3,9 @@
 use std::io;
 
 use anyhow::Context;
-use emma_data::CandidateTable;
 use emma_data::htru2::parse_candidates;
 use emma_data::survey::{Survey, SurveyConfig, SurveyWriter};
+use emma_data::{CandidateTable, Samples};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::args::GlobalArgs;
@@ -14,6 +14,8 @@ use crate::files::output_failure;
 
 /// Seed of the survey that experiments run on; their own seeds split it and draw noise.
 const SEED: u64 = 0;
+/// Candidates whose raw modes experiments run on: 1,216 values each.
+const N_RAW: usize = 6_000;
 /// Rows made at a time: two kilobytes for a candidate, twenty for one with raw modes.
 const CHUNK: usize = 1024;
 
@@ -34,6 +36,16 @@ pub(crate) fn candidates(global: &GlobalArgs) -> CommandResult<CandidateTable> {
         &writer.into_parts().0,
         "simulated survey",
     )?)
+}
+
+/// The raw modes of a survey of [`N_RAW`] candidates: those that `emma data simulate --rows 6000 --seed 0 --raw FILE`
+/// writes.
+pub(crate) fn raw_modes() -> CommandResult<Samples> {
+    let config = SurveyConfig {
+        n_candidates: N_RAW,
+        ..SurveyConfig::default()
+    };
+    Ok(Survey::new(&config, SEED)?.raw_samples()?)
 }
 
 /// Makes rows on all threads and hands them on in order, some at a time.

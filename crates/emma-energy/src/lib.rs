@@ -52,6 +52,7 @@ pub mod integrable_energy;
 pub mod joint_density;
 pub mod mahalanobis;
 pub mod mlp_autoencoder;
+pub mod mode_encoder;
 pub mod nearest_neighbors;
 pub mod optimization;
 pub mod packed_variables;
@@ -83,12 +84,13 @@ pub use integrable_energy::{
     score_matching_loss,
 };
 pub use joint_density::{
-    JointDensity, JointDensityConfig, JointDensityFit, JointPosterior, NoiseModel,
+    FeatureNoise, JointDensity, JointDensityConfig, JointDensityFit, JointPosterior, NoiseModel,
 };
 pub use mahalanobis::{Mahalanobis, MahalanobisConfig, MahalanobisFit};
 pub use mlp_autoencoder::{
     MlpAutoencoder, MlpAutoencoderConfig, MlpAutoencoderFit, MlpReconstructionError,
 };
+pub use mode_encoder::{ModeEncoder, ModeEncoderFit};
 pub use nearest_neighbors::{NearestNeighbors, NearestNeighborsConfig, NearestNeighborsFit};
 pub use packed_variables::PackedVariables;
 pub use potential_energy::{

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::affine::{Affine, FARTHEST_SEEN};
-use crate::error::{Error, Result, check_setting};
+use crate::error::{Result, check_features, check_setting};
 use crate::estimator::{EnergyEstimator, FittedEstimator};
 use crate::estimator_config::EstimatorConfig;
 use crate::seeded_var_map::SeededVarMap;
@@ -68,7 +68,7 @@ impl MlpAutoencoder {
     /// Takes the parameters from `vb`, drawing them if it can.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a size of zero or no hidden layer; candle's if a stored tensor
+    /// [`Error::InvalidSetting`](crate::Error::InvalidSetting) for a size of zero or no hidden layer; candle's if a stored tensor
     /// is missing or has another shape.
     pub fn new(config: &MlpAutoencoderConfig, vb: &VarBuilder) -> Result<Self> {
         let MlpAutoencoderConfig { n_features, hidden } = config;
@@ -116,22 +116,50 @@ impl MlpAutoencoder {
     /// Those of the rows.
     ///
     /// # Errors
-    /// [`Error::FeatureCount`] for rows of another width.
+    /// [`Error::FeatureCount`](crate::Error::FeatureCount) for rows of another width.
     pub fn reconstruct(&self, rows: &Tensor) -> Result<Tensor> {
-        if rows.rank() != 2 || rows.dims()[1] != self.config.n_features {
-            return Err(Error::FeatureCount {
-                expected: self.config.n_features,
-                found: rows.dims().to_vec(),
-            });
-        }
-        let mut values = rows.clamp(-FARTHEST_SEEN, FARTHEST_SEEN)?;
-        for (k, layer) in self.layers.iter().enumerate() {
-            if k > 0 {
-                values = values.tanh()?;
-            }
-            values = layer.forward(&values)?;
-        }
-        Ok(values)
+        self.decode(&self.encode(rows)?)
+    }
+
+    /// Units of the narrowest hidden layer, the first of equals.
+    pub fn n_encoded(&self) -> usize {
+        self.config.hidden[self.bottleneck()]
+    }
+
+    /// Place of the narrowest hidden layer, the first of equals.
+    fn bottleneck(&self) -> usize {
+        let hidden = &self.config.hidden;
+        (0..hidden.len())
+            .min_by_key(|&layer| hidden[layer])
+            .unwrap_or(0)
+    }
+
+    /// What the units of the narrowest hidden layer k are given, before their tanh: `W_k h_(k−1) + b_k`. Readings
+    /// beyond a million are seen as a million.
+    ///
+    /// # Shapes
+    /// - `rows`: `[n, L]`
+    /// - returns `[n, units]`, as many as [`n_encoded`](Self::n_encoded) says
+    ///
+    /// # Errors
+    /// [`Error::FeatureCount`](crate::Error::FeatureCount) for rows of another width.
+    pub fn encode(&self, rows: &Tensor) -> Result<Tensor> {
+        check_features(rows, self.config.n_features)?;
+        let layers = &self.layers[..=self.bottleneck()];
+        through(layers, rows.clamp(-FARTHEST_SEEN, FARTHEST_SEEN)?)
+    }
+
+    /// The row that the units of the narrowest hidden layer stand for.
+    ///
+    /// # Shapes
+    /// - `encoded`: `[n, units]`, as [`encode`](Self::encode) gives them
+    /// - returns `[n, L]`
+    ///
+    /// # Errors
+    /// [`Error::FeatureCount`](crate::Error::FeatureCount) for another number of units.
+    pub fn decode(&self, encoded: &Tensor) -> Result<Tensor> {
+        check_features(encoded, self.n_encoded())?;
+        through(&self.layers[self.bottleneck() + 1..], encoded.tanh()?)
     }
 
     /// Squared reconstruction error `|r(x) − x|²` of every row. The reconstruction is bounded, so a
@@ -145,13 +173,24 @@ impl MlpAutoencoder {
     /// Squared units of the rows.
     ///
     /// # Errors
-    /// [`Error::FeatureCount`] for rows of another width.
+    /// [`Error::FeatureCount`](crate::Error::FeatureCount) for rows of another width.
     ///
     /// # Source
     /// Thesis section 4.1: on clean rows, its mean is the loss of an undercomplete autoencoder.
     pub fn reconstruction_error(&self, rows: &Tensor) -> Result<Tensor> {
         Ok((self.reconstruct(rows)? - rows)?.sqr()?.sum(D::Minus1)?)
     }
+}
+
+/// Through several layers, with a tanh between two.
+fn through(layers: &[Affine], mut values: Tensor) -> Result<Tensor> {
+    for (k, layer) in layers.iter().enumerate() {
+        if k > 0 {
+            values = values.tanh()?;
+        }
+        values = layer.forward(&values)?;
+    }
+    Ok(values)
 }
 
 impl Module for MlpAutoencoder {
@@ -240,7 +279,7 @@ impl MlpAutoencoderFit {
     /// - `rows`: `[n, L]`, clean and standardized
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`], [`Error::NoRows`], [`Error::NonFiniteRow`], and candle's.
+    /// [`Error::InvalidSetting`](crate::Error::InvalidSetting), [`Error::NoRows`](crate::Error::NoRows), [`Error::NonFiniteRow`](crate::Error::NonFiniteRow), and candle's.
     pub fn fit(&self, rows: &Tensor, rng: &mut impl Rng) -> Result<MlpReconstructionError> {
         check_training_rows(rows)?;
         let (_, n_features) = rows.dims2()?;

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use emma_energy::{
-    GaussianMixtureFit, JointDensity, JointDensityConfig, JointDensityFit, JointPosterior,
-    NoiseModel,
+    FeatureNoise, GaussianMixtureFit, JointDensity, JointDensityConfig, JointDensityFit,
+    JointPosterior, NoiseModel,
 };
 use emma_testkit::tolerance::assert_close;
 use rand::Rng;
@@ -37,11 +37,20 @@ fn noise() -> NoiseModel {
 
 /// The density of the components above, f64.
 fn density(noise: NoiseModel) -> Result<JointDensity> {
+    density_of_features(noise, Vec::new())
+}
+
+/// The same whose features are not the modes' own values.
+fn density_of_features(
+    noise: NoiseModel,
+    feature_noise: Vec<Vec<FeatureNoise>>,
+) -> Result<JointDensity> {
     let config = JointDensityConfig {
         mode_widths: vec![1, 1],
         n_components: CLASSES.iter().map(|class| class.len()).collect(),
         noise,
         most_exact_states: 64,
+        feature_noise,
     };
     let mut tensors = HashMap::new();
     let mut put = |name: String, values: Vec<f64>, shape: &[usize]| -> Result<()> {
@@ -112,17 +121,25 @@ struct BruteForce {
 /// Probability of a state, its energy, and the probability of a value in it given the clean one.
 type State = (f64, f64, Box<dyn Fn(f64) -> f64>);
 
-/// All noisy states of a mode. A missing value has no states.
-fn states(x: f64, model: &NoiseModel) -> Vec<State> {
+/// All noisy states of a mode, each seen as the features say, or as it is. A missing value has no states.
+fn states(x: f64, model: &NoiseModel, features: Option<&Vec<FeatureNoise>>) -> Vec<State> {
     if x.is_nan() {
         return vec![(1., model.highest_energy(), Box::new(|_| 1.))];
     }
     let share = (1. - model.clean_probability) / (model.noise_std.len() + 1) as f64;
     let widest = model.uninformative_std;
     let mut states: Vec<State> = Vec::new();
-    for &std in &model.noise_std {
+    for (level, &std) in model.noise_std.iter().enumerate() {
         let energy = (1. + 4. * std).ln();
-        states.push((share, energy, Box::new(move |z| normal(x, z, std))));
+        let (gain, shift, std) = match features {
+            Some(levels) => {
+                let level = &levels[level];
+                (level.gain[0], level.shift[0], level.std[0])
+            }
+            None => (1., 0., std),
+        };
+        let seen = move |z: f64| normal(x, gain * z + shift, std);
+        states.push((share, energy, Box::new(seen)));
     }
     let energy = model.highest_energy();
     states.push((share, energy, Box::new(move |_| normal(x, 0., widest))));
@@ -130,7 +147,7 @@ fn states(x: f64, model: &NoiseModel) -> Vec<State> {
 }
 
 /// Sums over every state of noise and, on the grid, over every clean row.
-fn brute_force(x: [f64; 2], model: &NoiseModel) -> BruteForce {
+fn brute_force(x: [f64; 2], model: &NoiseModel, features: &[Vec<FeatureNoise>]) -> BruteForce {
     let (points, step) = grid();
     let on_grid = |class: usize| -> Vec<Vec<f64>> {
         let row = |&a: &f64| {
@@ -166,7 +183,10 @@ fn brute_force(x: [f64; 2], model: &NoiseModel) -> BruteForce {
                 found.energies[mode] += probability * energies[mode];
             }
         };
-        let noisy = [states(x[0], model), states(x[1], model)];
+        let noisy = [0, 1].map(|mode| {
+            let own = features.get(mode).filter(|own| !own.is_empty());
+            states(x[mode], model, own)
+        });
         let known = [!x[0].is_nan(), !x[1].is_nan()];
         if known[0] && known[1] {
             joint(clean * clean * clean_density(class, x), x, [0.; 2]);
@@ -258,7 +278,26 @@ const ROWS: [[f64; 2]; 6] = [
 
 #[test]
 fn the_posterior_is_what_numerical_integration_finds() -> Result<()> {
-    let found = posterior(&density(noise())?, &ROWS, DType::F64)?;
+    agrees_with_brute_force(&[])
+}
+
+#[test]
+fn it_also_is_for_features_that_noise_shifts_and_shrinks() -> Result<()> {
+    let level = |gain: f64, shift: f64, std: f64| FeatureNoise {
+        gain: vec![gain],
+        shift: vec![shift],
+        std: vec![std],
+    };
+    agrees_with_brute_force(&[
+        vec![level(0.7, 0.3, 0.4), level(0., 1.5, 0.5)],
+        vec![level(1., -0.2, 0.6), level(-0.4, 0., 1.2)],
+    ])?;
+    agrees_with_brute_force(&[Vec::new(), vec![level(0.9, 0.1, 0.5), level(0.3, 2., 0.7)]])
+}
+
+fn agrees_with_brute_force(features: &[Vec<FeatureNoise>]) -> Result<()> {
+    let density = density_of_features(noise(), features.to_vec())?;
+    let found = posterior(&density, &ROWS, DType::F64)?;
     let expectation = [
         numbers(&found.expectation[0]),
         numbers(&found.expectation[1]),
@@ -266,7 +305,7 @@ fn the_posterior_is_what_numerical_integration_finds() -> Result<()> {
     let log_likelihood = numbers(&found.log_likelihood);
     let energies = numbers(&found.energies);
     for (row, &x) in ROWS.iter().enumerate() {
-        let expected = brute_force(x, &noise());
+        let expected = brute_force(x, &noise(), features);
         let likelihood: Vec<f64> = expected
             .likelihood
             .iter()

@@ -1,6 +1,8 @@
 //! Mixtures of Gaussians seen through unknown noise: which state of the noise, which class, and what the
 //! row was without it.
 
+use std::sync::Arc;
+
 use crate::block::{Block, Lanes};
 use crate::columns::{Columns, at, blocks};
 use crate::level::{BLOCK, Level, Task};
@@ -44,8 +46,8 @@ pub struct NoisyMixture<R> {
     pub n_terms: usize,
     /// First component of every class, and the number of components at the end: C + 1 numbers.
     pub classes: Vec<usize>,
-    /// S states, at least one.
-    pub states: Vec<NoiseState<R>>,
+    /// S states, at least one; those of several mixtures may be the same.
+    pub states: Vec<Arc<NoiseState<R>>>,
 }
 
 /// What a [`NoisyMixture`] says about n rows; what is not wanted is left empty.

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use emma_attention::{ModeGate, ModeGateConfig, PotentialEnergies};
-use emma_energy::{JointDensity, JointPosterior};
+use emma_energy::{JointDensity, JointPosterior, ModeEncoder};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
@@ -150,6 +150,36 @@ impl<N> EmmaPlus<N> {
     pub fn prepare(&self, modes: &[Tensor]) -> Result<Vec<Tensor>> {
         prepare(&self.density, modes)
     }
+}
+
+/// Wide modes as features of their encoders, the others as they are: what the density of wide modes is fitted to and
+/// what [`prepare`] is then to be given.
+///
+/// # Shapes
+/// - `encoders`: one entry a mode, or none at all
+/// - `modes`: one `[n, L_i]` a mode; NaN where a value is missing
+/// - returns `[n, K_i + 1]` for a mode with an encoder, else the mode
+///
+/// # Errors
+/// [`Error::ModeCount`], and those of [`ModeEncoder::features`].
+pub fn encode(encoders: &[Option<ModeEncoder>], modes: &[Tensor]) -> Result<Vec<Tensor>> {
+    if encoders.is_empty() {
+        return Ok(modes.to_vec());
+    }
+    if encoders.len() != modes.len() {
+        return Err(Error::ModeCount {
+            expected: encoders.len(),
+            found: modes.len(),
+        });
+    }
+    let encoded = encoders
+        .iter()
+        .zip(modes)
+        .map(|(encoder, mode)| match encoder {
+            Some(encoder) => Ok(encoder.features(mode)?),
+            None => Ok(mode.clone()),
+        });
+    encoded.collect()
 }
 
 /// As [`EmmaPlus::prepare`], without a network yet.

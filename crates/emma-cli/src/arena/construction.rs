@@ -1,17 +1,20 @@
 //! Every learner's model, before it has learned.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use emma_attention::{Coldness, ModeGate, ModeGateConfig, Regularizers};
-use emma_energy::{AutoencoderTraining, JointDensity, SeededVarMap};
+use emma_energy::{AutoencoderTraining, SeededVarMap};
 use emma_models::{
     AlternativeAttention, Concatenation, EmbraceNet, EmbraceNetConfig, EmmaPlus, EmmaPlusConfig,
     EnsembleMlp, EnsembleMlpConfig, MixtureOfExperts, MixtureOfExpertsConfig, Mlp, MlpConfig,
     PredictiveDynamicFusion, PredictiveDynamicFusionConfig, Prepared, QualityAwareFusion,
-    QualityAwareFusionConfig, TrustedMultiView, TrustedMultiViewConfig, emma_plus,
+    QualityAwareFusionConfig, TrustedMultiView, TrustedMultiViewConfig,
 };
 use ndarray::{ArrayBase, ArrayViewMut1};
 
+use super::fit::Shared;
 use super::hyper::Hyper;
 use super::learner::Learner;
 use super::regime::Regime;
@@ -36,7 +39,7 @@ pub(super) enum View {
     /// NaN where a whole mode is missing, 0 where a single value is.
     Absent,
     /// What a density says.
-    Density(JointDensity),
+    Density(Arc<Shared>),
 }
 
 impl View {
@@ -56,10 +59,7 @@ impl View {
                 }
                 tensors(&filled, &Device::Cpu)
             }
-            Self::Density(density) => {
-                let modes = tensors(modes, &Device::Cpu)?;
-                Ok(emma_plus::prepare(density, &modes)?)
-            }
+            Self::Density(shared) => shared.prepare(modes),
         }
     }
 }
@@ -98,20 +98,12 @@ impl Constructed {
     }
 }
 
-/// Weights, means and covariances of all components.
-fn n_parameters(density: &JointDensity) -> usize {
-    let config = density.config();
-    let n_features = config.n_features();
-    let n_components: usize = config.n_components.iter().sum();
-    n_components * (1 + n_features + n_features * (n_features + 1) / 2)
-}
-
 /// All that a model is made from.
 pub(super) struct Construction<'a> {
     pub(super) hyper: Hyper,
     pub(super) regime: Regime,
     pub(super) rows: &'a SeedRows,
-    pub(super) density: &'a JointDensity,
+    pub(super) shared: &'a Arc<Shared>,
     pub(super) variables: &'a SeededVarMap,
 }
 
@@ -264,18 +256,19 @@ impl Construction<'_> {
     /// Without a gate, with one, or with one that is annealed.
     fn emma_plus(&self) -> CommandResult<Constructed> {
         let vb = self.vb();
+        let density = &self.shared.density;
         let config = EmmaPlusConfig {
             energy_ceiling: (self.regime == Regime::Narrow).then_some(1.5),
             gate: self.own(&[false, true, true]).then(ModeGateConfig::default),
             ..EmmaPlusConfig::default()
         };
         let network = EnsembleMlpConfig {
-            n_inputs: EmmaPlus::<EnsembleMlp>::n_inputs(self.density),
+            n_inputs: EmmaPlus::<EnsembleMlp>::n_inputs(density),
             hidden: MEMBER_HIDDEN.to_vec(),
             ..EnsembleMlpConfig::default()
         };
         let network = EnsembleMlp::new(&network, &vb.pp("network"))?;
-        let model = EmmaPlus::new(&config, self.density.clone(), network, &vb.pp("gate"))?;
+        let model = EmmaPlus::new(&config, density.clone(), network, &vb.pp("gate"))?;
         let prepared: Prepared<EnsembleMlp> = model.prepared().clone();
         let annealed = if self.own(&[false, false, true]) {
             prepared.gate().cloned()
@@ -283,8 +276,8 @@ impl Construction<'_> {
             None
         };
         Ok(Constructed {
-            n_fitted: n_parameters(self.density),
-            view: View::Density(self.density.clone()),
+            n_fitted: self.shared.n_parameters(),
+            view: View::Density(self.shared.clone()),
             annealed,
             ..Constructed::of(Box::new(prepared))
         })

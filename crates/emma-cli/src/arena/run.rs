@@ -1,6 +1,7 @@
 //! One seed: every learner in every regime, on the same rows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use emma_data::Samples;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -40,7 +41,7 @@ pub(crate) fn run(
     progress: &Progress,
 ) -> CommandResult<SeedOutcome> {
     let rows = SeedRows::new(samples, seed)?;
-    let shared = Shared::new(&rows, &settings.noise)?;
+    let shared = Arc::new(Shared::new(&rows, &settings.noise)?);
     let mut tests: Vec<(String, Modes)> = Vec::new();
     if with_test {
         for condition in Condition::all(&rows.mode_names)? {

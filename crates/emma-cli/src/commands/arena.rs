@@ -11,7 +11,7 @@ use crate::arena::results::Results;
 use crate::arena::settings::Settings;
 use crate::arena::{figures, report, run, table, tune};
 use crate::args::{ArenaArgs, ArenaCommand, GlobalArgs};
-use crate::experiment::data::{headline, read_data};
+use crate::experiment::data::{headline, read_modes};
 use crate::experiment::folder::{RESULTS_FILE, prepare};
 use crate::experiment3::data::SeedData;
 use crate::failure::{CommandResult, Failure};
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &ArenaArgs, global: &GlobalArgs) -> CommandResult<()> {
         ));
     }
     let seeds = args.run.seeds()?;
-    let (candidates, data) = read_data(&args.data, args.data_dir.as_deref(), global)?;
+    let (samples, data) = read_modes(&args.data, args.data_dir.as_deref(), global)?;
     let mut settings = Settings::new(data, seeds)?;
     settings.n_epochs = args.epochs;
     if !args.learners.is_empty() {
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &ArenaArgs, global: &GlobalArgs) -> CommandResult<()> {
         let valid = settings.noise.validate();
         valid.map_err(|error| Failure::input(format!("--swap-probability: {error}")))?;
     }
-    let samples = &candidates.samples;
+    let samples = &samples;
     SeedData::check_all(samples, &settings.seeds, &settings.data.source)?;
     if let Some(ArenaCommand::Tune) = args.command {
         let steps = tune::entries(&settings).len() * settings.seeds.len();

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use emma_data::{CandidateTable, read_candidates};
+use emma_data::{CandidateTable, Samples, read_candidates};
 
 use crate::args::GlobalArgs;
-use crate::experiment3::settings::{DataSettings, HTRU2, SIMULATED};
+use crate::experiment3::settings::{DataSettings, HTRU2, RAW, SIMULATED};
 use crate::failure::CommandResult;
 use crate::html_report::{Report, Tone};
 use crate::text::thousands;
-use crate::{files, folders, htru2_file, simulated};
+use crate::{digest, files, folders, htru2_file, simulated};
 
 /// Reads what `--data` names: `htru2`, `simulated`, `auto` or a file.
 pub(crate) fn read_data(
@@ -33,20 +33,39 @@ pub(crate) fn read_data(
         },
         file => (read_candidates(file)?, file),
     };
-    let labels = table.samples.labels();
-    let data = DataSettings {
+    let data = settings(source, &table.samples, table.sha256.clone());
+    Ok((table, data))
+}
+
+/// As [`read_data`], and beyond it `raw`: the raw modes of a simulated survey.
+pub(crate) fn read_modes(
+    data: &str,
+    data_dir: Option<&Path>,
+    global: &GlobalArgs,
+) -> CommandResult<(Samples, DataSettings)> {
+    if data == RAW {
+        let samples = simulated::raw_modes()?;
+        let sha256 = digest::of_samples(&samples);
+        let data = settings(RAW, &samples, sha256);
+        return Ok((samples, data));
+    }
+    let (table, data) = read_data(data, data_dir, global)?;
+    Ok((table.samples, data))
+}
+
+fn settings(source: &str, samples: &Samples, sha256: String) -> DataSettings {
+    let labels = samples.labels();
+    DataSettings {
         source: source.to_owned(),
         rows: labels.len(),
         positives: labels.iter().map(|&label| usize::from(label)).sum(),
-        sha256: table.sha256.clone(),
-        modes: table
-            .samples
+        sha256,
+        modes: samples
             .modes()
             .iter()
             .map(|mode| mode.name.clone())
             .collect(),
-    };
-    Ok((table, data))
+    }
 }
 
 /// The line that says what an experiment's figures are made of; printed first.
@@ -54,6 +73,7 @@ pub(crate) fn headline(experiment: &str, data: &DataSettings, n_seeds: usize) ->
     let name = match data.source.as_str() {
         HTRU2 => "HTRU2",
         SIMULATED => "a SIMULATED survey, NOT on HTRU2",
+        RAW => "the raw modes of a SIMULATED survey, NOT on HTRU2",
         path => path,
     };
     let seeds = if n_seeds == 1 { "seed" } else { "seeds" };
@@ -66,7 +86,7 @@ pub(crate) fn headline(experiment: &str, data: &DataSettings, n_seeds: usize) ->
 
 /// Says in a report what it was made of, and loudly if that was simulated.
 pub(crate) fn describe(mut report: Report, data: &DataSettings) -> Report {
-    if data.source == SIMULATED {
+    if [SIMULATED, RAW].contains(&data.source.as_str()) {
         report = report.banner(
             Tone::Warning,
             "SIMULATED data",

@@ -16,11 +16,13 @@ use crate::networks::Candidate;
 pub(crate) const HTRU2: &str = "htru2";
 /// Source of data: the simulated survey.
 pub(crate) const SIMULATED: &str = "simulated";
+/// Source of data: the raw modes of a smaller simulated survey.
+pub(crate) const RAW: &str = "raw";
 
 /// The table an experiment runs on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DataSettings {
-    /// [`HTRU2`], [`SIMULATED`], or the path as it was given.
+    /// [`HTRU2`], [`SIMULATED`], [`RAW`], or the path as it was given.
     pub(crate) source: String,
     pub(crate) rows: usize,
     pub(crate) positives: usize,

@@ -4,7 +4,10 @@ use candle_core::Tensor;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{JointDensity, JointDensityConfig, NoiseModel, log_class_weights, most_exact_states};
+use super::{
+    FeatureNoise, JointDensity, JointDensityConfig, NoiseModel, log_class_weights,
+    most_exact_states,
+};
 use crate::error::{Error, Result, check_setting};
 use crate::gaussian_mixture::{ComponentChoice, GaussianMixture, GaussianMixtureFit};
 
@@ -19,6 +22,8 @@ pub struct JointDensityFit {
     pub noise: NoiseModel,
     /// See [`JointDensityConfig::most_exact_states`].
     pub most_exact_states: usize,
+    /// See [`JointDensityConfig::feature_noise`].
+    pub feature_noise: Vec<Vec<FeatureNoise>>,
 }
 
 impl Default for JointDensityFit {
@@ -32,6 +37,7 @@ impl Default for JointDensityFit {
             classes: vec![of(20), of(8)],
             noise: NoiseModel::default(),
             most_exact_states: most_exact_states(),
+            feature_noise: Vec::new(),
         }
     }
 }
@@ -101,6 +107,7 @@ impl JointDensityFit {
             n_components: classes.iter().map(GaussianMixture::n_components).collect(),
             noise: self.noise.clone(),
             most_exact_states: self.most_exact_states,
+            feature_noise: self.feature_noise.clone(),
         };
         config.validate()?;
         let weights = log_class_weights(&counts, first.dtype(), first.device())?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use emma_kernels::{MixturePosterior, Real};
+use emma_kernels::{MixturePosterior, NoiseState, Real};
 
 use super::noise_model::NoiseLevel;
 use super::posterior::JointPosterior;
@@ -12,7 +12,7 @@ use super::table::{Components, JointState, TERMS_PER_MODE, Table, log_sum_exp};
 /// Rows at a time.
 const CHUNK: usize = 4096;
 
-/// Numbers of all tables that are kept.
+/// Numbers of all states that are kept.
 const MOST_NUMBERS: usize = 1 << 26;
 
 /// Rounds over all modes in which their levels settle, at most.
@@ -42,23 +42,37 @@ pub(super) struct Inferred<R> {
 }
 
 /// Which states a table sums over.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum States {
+#[derive(Debug)]
+enum States<'a> {
     /// All.
     All,
     /// Those of one mode, the others' being as they are.
-    OfMode(usize, JointState),
+    OfMode(usize, &'a JointState),
     /// A state and all that differ from it in one mode.
-    Around(JointState),
+    Around(&'a JointState),
 }
 
-type Tables<R> = HashMap<(Vec<bool>, States), Arc<Table<R>>>;
-
-/// A joint density at work, with the tables that it has needed so far.
+/// A joint density at work, with what it has needed so far: the mixture in states, by the features that are there.
 #[derive(Debug)]
 pub(super) struct Inference<R> {
     components: Arc<Components>,
-    tables: Mutex<(usize, Tables<R>)>,
+    known: Mutex<Known<R>>,
+}
+
+#[derive(Debug)]
+struct Known<R> {
+    /// Of all states together.
+    n_numbers: usize,
+    states: HashMap<(Vec<bool>, JointState), Arc<NoiseState<R>>>,
+}
+
+impl<R> Default for Known<R> {
+    fn default() -> Self {
+        Self {
+            n_numbers: 0,
+            states: HashMap::new(),
+        }
+    }
 }
 
 /// Rows of which the same features are there.
@@ -75,7 +89,7 @@ impl<R: Real> Inference<R> {
     pub(super) fn new(components: Arc<Components>) -> Self {
         Self {
             components,
-            tables: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
@@ -148,7 +162,7 @@ impl<R: Real> Inference<R> {
             .map(|&present| if present { components.levels.len() } else { 1 })
             .fold(1, usize::saturating_mul);
         if n_states <= components.most_exact_states {
-            let table = self.table(observed, States::All);
+            let table = self.table(observed, &States::All);
             self.sum(&table, &alike, None, &mut together, &mut inferred);
         } else {
             self.settle(&alike, &mut together, &mut inferred);
@@ -233,7 +247,7 @@ impl<R: Real> Inference<R> {
                     others[mode] = CLEAN;
                     others
                 }) {
-                    let table = self.table(alike.observed, States::OfMode(mode, others));
+                    let table = self.table(alike.observed, &States::OfMode(mode, &others));
                     let part = alike.of(&members, self.n_features(), self.n_terms());
                     let n_levels = table.states.len();
                     let mut weights = vec![R::zero(); members.len() * n_levels];
@@ -256,7 +270,7 @@ impl<R: Real> Inference<R> {
         let all: Vec<usize> = (0..n_rows).collect();
         let n_classes = self.n_classes();
         for (center, members) in grouped(&all, |row| states[row].clone()) {
-            let table = self.table(alike.observed, States::Around(center.clone()));
+            let table = self.table(alike.observed, &States::Around(&center));
             let rows = alike.of(&members, self.n_features(), self.n_terms());
             let part = Alike {
                 observed: alike.observed,
@@ -280,7 +294,7 @@ impl<R: Real> Inference<R> {
     fn mode_alone(&self, alike: &Alike<'_, R>, mode: usize) -> Vec<R> {
         let n_rows = alike.rows.len() / self.n_features();
         let observed = self.only(alike.observed, mode);
-        let table = self.table(&observed, States::All);
+        let table = self.table(&observed, &States::All);
         let mut log_joint = vec![R::zero(); n_rows * self.n_classes()];
         let posterior = MixturePosterior {
             log_joint: &mut log_joint,
@@ -337,7 +351,7 @@ impl<R: Real> Inference<R> {
             }
             let own = self.only(observed, mode);
             let clean = vec![vec![CLEAN; self.n_modes()]];
-            let table: Table<R> = components.table(&own, clean);
+            let table = self.of_states(&own, clean);
             let mut log_joint = vec![R::zero(); rows.len() / n_features * self.n_classes()];
             let posterior = MixturePosterior {
                 log_joint: &mut log_joint,
@@ -370,35 +384,31 @@ impl<R: Real> Inference<R> {
         }
     }
 
-    /// A table, made if it is not there.
-    fn table(&self, observed: &[bool], states: States) -> Arc<Table<R>> {
-        let key = (observed.to_vec(), states);
-        let lock = || self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(table) = lock().1.get(&key) {
-            return table.clone();
-        }
-        let table = Arc::new(
-            self.components
-                .table(observed, self.states(observed, &key.1)),
-        );
-        let size: usize = table
-            .mixture
-            .states
-            .iter()
-            .map(|state| {
-                state.means.len() + state.factors.len() + state.gains.len() + state.offsets.len()
-            })
-            .sum();
-        let mut tables = lock();
-        if tables.0 + size > MOST_NUMBERS {
-            *tables = (0, HashMap::new());
-        }
-        tables.0 += size;
-        tables.1.insert(key, table.clone());
-        table
+    fn table(&self, observed: &[bool], states: &States<'_>) -> Table<R> {
+        self.of_states(observed, self.states(observed, states))
     }
 
-    fn states(&self, observed: &[bool], states: &States) -> Vec<JointState> {
+    /// A table of states, each made if it is not there.
+    fn of_states(&self, observed: &[bool], states: Vec<JointState>) -> Table<R> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        self.components.table(states, |state| {
+            let key = (observed.to_vec(), state.clone());
+            if let Some(state) = known.states.get(&key) {
+                return state.clone();
+            }
+            let made = Arc::new(self.components.state(observed, state));
+            let size =
+                made.means.len() + made.factors.len() + made.gains.len() + made.offsets.len();
+            if known.n_numbers + size > MOST_NUMBERS {
+                *known = Known::default();
+            }
+            known.n_numbers += size;
+            known.states.insert(key, made.clone());
+            made
+        })
+    }
+
+    fn states(&self, observed: &[bool], states: &States<'_>) -> Vec<JointState> {
         let n_levels = self.components.levels.len();
         let present = self.components.present(observed);
         match states {
@@ -414,9 +424,9 @@ impl<R: Real> Inference<R> {
             }
             States::OfMode(mode, others) => levels_of(others, *mode, n_levels).collect(),
             States::Around(center) => {
-                let mut all = vec![center.clone()];
+                let mut all = vec![JointState::clone(center)];
                 for mode in (0..self.n_modes()).filter(|&mode| present[mode]) {
-                    all.extend(levels_of(center, mode, n_levels).filter(|state| state != center));
+                    all.extend(levels_of(center, mode, n_levels).filter(|state| state != *center));
                 }
                 all
             }

@@ -1,5 +1,6 @@
 //! A density of all modes together, seen through noise of unknown strength.
 
+mod feature_noise;
 mod fit;
 mod inference;
 mod noise_model;
@@ -17,6 +18,7 @@ use crate::error::{Error, Result, check_features, check_setting};
 use crate::gaussian_mixture::{GaussianMixture, GaussianMixtureConfig, numbers, rounded};
 use crate::transfer::transfer;
 
+pub use feature_noise::FeatureNoise;
 pub use fit::JointDensityFit;
 pub use noise_model::NoiseModel;
 pub use posterior::JointPosterior;
@@ -39,6 +41,11 @@ pub struct JointDensityConfig {
     /// are found one mode at a time (see [`JointDensity`]).
     #[serde(default = "most_exact_states")]
     pub most_exact_states: usize,
+    /// What each level of noise, one of [`NoiseModel::noise_std`] after the other, does to the features of each
+    /// mode. None for a mode whose features are its own values, and none at all where all modes are such; the
+    /// default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feature_noise: Vec<Vec<FeatureNoise>>,
 }
 
 fn most_exact_states() -> usize {
@@ -59,7 +66,25 @@ impl JointDensityConfig {
             "at least one class, each of at least one component",
             format_args!("{:?}", self.n_components),
         )?;
-        self.noise.validate()
+        self.noise.validate()?;
+        let n_modes = self.mode_widths.len();
+        check_setting(
+            self.feature_noise.is_empty() || self.feature_noise.len() == n_modes,
+            "feature_noise",
+            "none, or an entry for each mode",
+            format_args!("{} for {n_modes} modes", self.feature_noise.len()),
+        )?;
+        let n_levels = self.noise.noise_std.len();
+        for (levels, &width) in self.feature_noise.iter().zip(&self.mode_widths) {
+            check_setting(
+                levels.is_empty() || levels.len() == n_levels,
+                "feature_noise",
+                "none, or an entry for each level of noise",
+                format_args!("{} for {n_levels} levels", levels.len()),
+            )?;
+            levels.iter().try_for_each(|level| level.validate(width))?;
+        }
+        Ok(())
     }
 
     /// Features of a row, L.

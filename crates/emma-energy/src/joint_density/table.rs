@@ -1,5 +1,7 @@
 //! The mixture in each state of the noise, ready for the kernel.
 
+use std::sync::Arc;
+
 use emma_kernels::{NoiseState, NoisyMixture, Real};
 
 use super::JointDensityConfig;
@@ -24,8 +26,33 @@ pub(super) struct Components {
     pub(super) log_class_weights: Vec<f64>,
     /// Which mode a feature belongs to.
     pub(super) mode_of: Vec<usize>,
+    /// What the levels of each mode do to each feature: `[M, levels, L_i]`.
+    channels: Vec<Vec<Vec<Channel>>>,
     /// Of all classes, one after the other.
     gaussians: Vec<Component>,
+}
+
+/// How a feature is seen: `x = gain · z + shift + std · ε`.
+#[derive(Debug, Clone, Copy)]
+struct Channel {
+    gain: f64,
+    shift: f64,
+    std: f64,
+}
+
+impl Channel {
+    fn noise(std: f64) -> Self {
+        Self {
+            gain: 1.,
+            shift: 0.,
+            std,
+        }
+    }
+
+    /// Whether what is seen is the clean feature itself.
+    fn is_clean(self) -> bool {
+        self.std == 0.
+    }
 }
 
 #[derive(Debug)]
@@ -83,6 +110,7 @@ impl Components {
             most_exact_states: config.most_exact_states,
             classes: starts,
             log_class_weights,
+            channels: channels(config),
             mode_of: modes
                 .flat_map(|(mode, &width)| std::iter::repeat_n(mode, width))
                 .collect(),
@@ -103,21 +131,25 @@ impl Components {
         present
     }
 
-    pub(super) fn table<R: Real>(&self, observed: &[bool], states: Vec<JointState>) -> Table<R> {
-        let kernel_states = states.iter().map(|state| self.state(observed, state));
+    /// The kernel's form of states, each made by `of_state`.
+    pub(super) fn table<R: Real>(
+        &self,
+        states: Vec<JointState>,
+        of_state: impl FnMut(&JointState) -> Arc<NoiseState<R>>,
+    ) -> Table<R> {
         Table {
             mixture: NoisyMixture {
                 n_features: self.n_features(),
                 n_terms: TERMS_PER_MODE * self.mode_widths.len(),
                 classes: self.classes.clone(),
-                states: kernel_states.collect(),
+                states: states.iter().map(of_state).collect(),
             },
             states,
         }
     }
 
     /// One joint state, in which a mode of which nothing is there has no level.
-    fn state<R: Real>(&self, observed: &[bool], state: &JointState) -> NoiseState<R> {
+    pub(super) fn state<R: Real>(&self, observed: &[bool], state: &JointState) -> NoiseState<R> {
         let n_features = self.n_features();
         let mut found = NoiseState::<R>::default();
         let mut log_prior = 0.;
@@ -133,39 +165,46 @@ impl Components {
                 NoiseLevel::Swapped => found.terms.push(TERMS_PER_MODE * mode + 1),
             }
         }
-        // Variance of each column's noise.
-        let mut noise = Vec::new();
-        for (feature, &observed) in observed.iter().enumerate() {
-            let (level, _) = self.levels[state[self.mode_of[feature]]];
-            match level {
-                NoiseLevel::Gaussian(std) if observed => {
-                    found.columns.push(feature);
-                    noise.push(std * std);
-                    if std > 0. {
-                        found.targets.push(feature);
+        // How each column is seen.
+        let mut channels = Vec::new();
+        let mut start = 0;
+        for (mode, &width) in self.mode_widths.iter().enumerate() {
+            for (feature, place) in (start..start + width).zip(0..) {
+                match self.levels[state[mode]].0 {
+                    NoiseLevel::Gaussian(_) if observed[feature] => {
+                        let channel = self.channels[mode][state[mode]][place];
+                        found.columns.push(feature);
+                        channels.push(channel);
+                        if !channel.is_clean() {
+                            found.targets.push(feature);
+                        }
                     }
+                    _ => found.targets.push(feature),
                 }
-                _ => found.targets.push(feature),
             }
+            start += width;
         }
         let columns = found.columns.clone();
         let n = columns.len();
         let normalization = n as f64 * std::f64::consts::TAU.ln() / 2.;
         for component in &self.gaussians {
             let covariance = |a: usize, b: usize| component.covariance[a * n_features + b];
-            let mut noisy: Vec<f64> = columns
-                .iter()
-                .flat_map(|&a| columns.iter().map(move |&b| covariance(a, b)))
-                .collect();
-            for (i, variance) in noise.iter().enumerate() {
-                noisy[i * n + i] += variance;
+            let mut noisy = Vec::with_capacity(n * n);
+            for (i, (&a, of_a)) in columns.iter().zip(&channels).enumerate() {
+                for (j, (&b, of_b)) in columns.iter().zip(&channels).enumerate() {
+                    let own = if i == j { of_a.std * of_a.std } else { 0. };
+                    noisy.push(of_a.gain * of_b.gain * covariance(a, b) + own);
+                }
             }
             let factor = precision_cholesky(&noisy, n);
             let log_determinant: f64 = (0..n).map(|i| factor[i * n + i].ln()).sum();
             let log_constant = component.log_weight + log_prior + log_determinant - normalization;
             found.log_constants.push(R::of(log_constant));
-            let means = columns.iter().map(|&column| R::of(component.mean[column]));
-            found.means.extend(means);
+            let seen = |(&column, channel): (&usize, &Channel)| {
+                channel.gain * component.mean[column] + channel.shift
+            };
+            let means: Vec<f64> = columns.iter().zip(&channels).map(seen).collect();
+            found.means.extend(means.iter().copied().map(R::of));
             for (i, row) in factor.chunks_exact(n.max(1)).enumerate() {
                 found
                     .factors
@@ -173,20 +212,26 @@ impl Components {
             }
             let precision = gram(&factor, n);
             for &target in &found.targets {
-                // An observed target moves by −σ² Σ⁻¹ d; one that is not, to μ + Σ_target Σ⁻¹ d.
+                // E[z] = μ + Cov(z, x) P d, with x = seen mean + d, P the inverse of x's covariance. An observed target's
+                // own value is already there. Seen with gain 1, it moves by −σ² P d, which is without cancellation.
                 let place = columns.iter().position(|&column| column == target);
-                let offset = if place.is_some() {
-                    0.
-                } else {
-                    component.mean[target]
-                };
+                let offset = component.mean[target] - place.map_or(0., |i| means[i]);
                 found.offsets.push(R::of(offset));
                 for j in 0..n {
+                    let from_all = || -> f64 {
+                        let column = columns.iter().zip(&channels).enumerate();
+                        column
+                            .map(|(i, (&column, channel))| {
+                                channel.gain * covariance(target, column) * precision[i * n + j]
+                            })
+                            .sum()
+                    };
                     let gain = match place {
-                        Some(i) => -noise[i] * precision[i * n + j],
-                        None => (0..n)
-                            .map(|i| covariance(target, columns[i]) * precision[i * n + j])
-                            .sum(),
+                        Some(i) if channels[i].gain.to_bits() == 1f64.to_bits() => {
+                            -channels[i].std.powi(2) * precision[i * n + j]
+                        }
+                        Some(i) => from_all() - if i == j { 1. } else { 0. },
+                        None => from_all(),
                     };
                     found.gains.push(R::of(gain));
                 }
@@ -194,6 +239,32 @@ impl Components {
         }
         found
     }
+}
+
+/// What every level of every mode does to its features; that of a level that says nothing is not looked at.
+fn channels(config: &JointDensityConfig) -> Vec<Vec<Vec<Channel>>> {
+    let levels = config.noise.levels();
+    let modes = config.mode_widths.iter().enumerate();
+    modes
+        .map(|(mode, &width)| {
+            let measured = config.feature_noise.get(mode).filter(|own| !own.is_empty());
+            let levels = levels.iter().enumerate();
+            levels
+                .map(|(place, &(level, _))| match (level, measured) {
+                    (NoiseLevel::Gaussian(std), Some(measured)) if std > 0. => {
+                        // The first level is the clean one.
+                        let noise = &measured[place - 1];
+                        let gains = noise.gain.iter().zip(&noise.shift).zip(&noise.std);
+                        gains
+                            .map(|((&gain, &shift), &std)| Channel { gain, shift, std })
+                            .collect()
+                    }
+                    (NoiseLevel::Gaussian(std), _) => vec![Channel::noise(std); width],
+                    _ => vec![Channel::noise(0.); width],
+                })
+                .collect()
+        })
+        .collect()
 }
 
 /// `Pᵀ P`.
