@@ -97,7 +97,7 @@ impl ModeEncoder {
         self.autoencoder.n_encoded() + 1
     }
 
-    /// The features of rows.
+    /// The features of rows, computed where the encoder's parameters are.
     ///
     /// # Shapes
     /// - `rows`: `[n, L]`; NaN where a value is missing
@@ -106,10 +106,12 @@ impl ModeEncoder {
     /// # Errors
     /// [`Error::FeatureCount`] for rows of another width.
     pub fn features(&self, rows: &Tensor) -> Result<Tensor> {
-        let raw = raw_features(&self.autoencoder, rows)?;
-        Ok(raw
+        let here = transfer(rows, rows.dtype(), self.location.device())?;
+        let raw = raw_features(&self.autoencoder, &here)?;
+        let features = raw
             .broadcast_sub(&self.location)?
-            .broadcast_div(&self.scale)?)
+            .broadcast_div(&self.scale)?;
+        Ok(transfer(&features, rows.dtype(), rows.device())?)
     }
 
     /// The mode that features stand for; the last feature, the error, says nothing of it.
@@ -122,11 +124,12 @@ impl ModeEncoder {
     /// [`Error::FeatureCount`] for another number of features.
     pub fn decode(&self, features: &Tensor) -> Result<Tensor> {
         check_features(features, self.n_features())?;
-        let raw = features
+        let raw = transfer(features, features.dtype(), self.location.device())?
             .broadcast_mul(&self.scale)?
             .broadcast_add(&self.location)?;
-        self.autoencoder
-            .decode(&raw.narrow(1, 0, self.autoencoder.n_encoded())?)
+        let encoded = raw.narrow(1, 0, self.autoencoder.n_encoded())?;
+        let decoded = self.autoencoder.decode(&encoded)?;
+        Ok(transfer(&decoded, features.dtype(), features.device())?)
     }
 
     /// What noise of each level on the mode does to its features: the straight line through noisy against clean

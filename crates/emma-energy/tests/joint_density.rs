@@ -132,11 +132,11 @@ fn states(x: f64, model: &NoiseModel, features: Option<&Vec<FeatureNoise>>) -> V
     for (level, &std) in model.noise_std.iter().enumerate() {
         let energy = (1. + 4. * std).ln();
         let (gain, shift, std) = match features {
-            Some(levels) => {
+            Some(levels) if !levels.is_empty() => {
                 let level = &levels[level];
                 (level.gain[0], level.shift[0], level.std[0])
             }
-            None => (1., 0., std),
+            _ => (1., 0., std),
         };
         let seen = move |z: f64| normal(x, gain * z + shift, std);
         states.push((share, energy, Box::new(seen)));
@@ -183,10 +183,7 @@ fn brute_force(x: [f64; 2], model: &NoiseModel, features: &[Vec<FeatureNoise>]) 
                 found.energies[mode] += probability * energies[mode];
             }
         };
-        let noisy = [0, 1].map(|mode| {
-            let own = features.get(mode).filter(|own| !own.is_empty());
-            states(x[mode], model, own)
-        });
+        let noisy = [0, 1].map(|mode| states(x[mode], model, features.get(mode)));
         let known = [!x[0].is_nan(), !x[1].is_nan()];
         if known[0] && known[1] {
             joint(clean * clean * clean_density(class, x), x, [0.; 2]);

@@ -3,10 +3,11 @@
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use emma_attention::{ModeGate, ModeGateConfig, PotentialEnergies};
-use emma_energy::{JointDensity, JointPosterior, ModeEncoder};
+use emma_energy::JointPosterior;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
+use crate::encoded_density::EncodedDensity;
 use crate::error::{Error, Result};
 use crate::model::{ModelOutput, MultiModalModel};
 use crate::training::TrainingConfig;
@@ -38,7 +39,7 @@ impl Default for EmmaPlusConfig {
 
 /// What a network sees of a row: each mode blended with its repair, the log-odds of the classes, the energies.
 ///
-/// With x_i a mode, r_i what a [`JointDensity`] expects it to be without noise, v_i its energy and a_i its
+/// With x_i a mode, or what stands for it in an [`EncodedDensity`], r_i what the density expects it to be without noise, v_i its energy and a_i its
 /// attention by a [`ModeGate`] on the energies,
 ///
 /// `h_i = a_i x_i + (1 − a_i) r_i`,
@@ -57,7 +58,7 @@ impl Default for EmmaPlusConfig {
 /// This implementation.
 #[derive(Debug, Clone)]
 pub struct EmmaPlus<N> {
-    density: JointDensity,
+    density: EncodedDensity,
     prepared: Prepared<N>,
 }
 
@@ -79,14 +80,14 @@ pub struct Prepared<N> {
 const EVIDENCE_SCALE: f64 = 0.2;
 
 impl<N> EmmaPlus<N> {
-    /// Puts a density in front of a network of [`n_inputs`](Self::n_inputs) inputs; the gate's
+    /// Puts a density, a [`JointDensity`](emma_energy::JointDensity) or an [`EncodedDensity`], in front of a network of [`n_inputs`](Self::n_inputs) inputs; the gate's
     /// parameters come from `vb`.
     ///
     /// # Errors
     /// [`Error::InvalidSetting`], and those of [`ModeGate::new`].
     pub fn new(
         config: &EmmaPlusConfig,
-        density: JointDensity,
+        density: impl Into<EncodedDensity>,
         network: N,
         vb: &VarBuilder,
     ) -> Result<Self> {
@@ -102,8 +103,9 @@ impl<N> EmmaPlus<N> {
             positive("energy_ceiling", ceiling)?;
         }
         positive("evidence_limit", config.evidence_limit)?;
-        let n_modes = density.config().mode_widths.len();
-        let highest_energy = density.config().noise.highest_energy();
+        let density = density.into();
+        let n_modes = density.density().config().mode_widths.len();
+        let highest_energy = density.density().config().noise.highest_energy();
         let gate = config
             .gate
             .map(|gate| ModeGate::new(&ModeGateConfig { n_modes, ..gate }, vb))
@@ -122,15 +124,15 @@ impl<N> EmmaPlus<N> {
     }
 
     /// Inputs of the network: all features, the log-odds and one energy a mode.
-    pub fn n_inputs(density: &JointDensity) -> usize {
-        let config = density.config();
+    pub fn n_inputs(density: &EncodedDensity) -> usize {
+        let config = density.density().config();
         let n_modes = config.mode_widths.len();
         let n_subsets = JointPosterior::n_subsets(n_modes);
         config.n_features() + n_subsets * (config.n_components.len() - 1) + n_modes
     }
 
     /// The density.
-    pub fn density(&self) -> &JointDensity {
+    pub fn density(&self) -> &EncodedDensity {
         &self.density
     }
 
@@ -142,69 +144,14 @@ impl<N> EmmaPlus<N> {
     /// What the density says about rows, in the place of their modes.
     ///
     /// # Shapes
-    /// - `modes`: one `[n, L_i]` a mode, standardized; NaN where a feature is missing
+    /// - `modes`: one `[n, L_i]` a mode, standardized; NaN where a value is missing
     /// - returns M modes, M repaired modes, log-odds, energies; nothing of it is NaN
     ///
     /// # Errors
-    /// Those of [`JointDensity::posterior`].
+    /// Those of [`EncodedDensity::prepare`].
     pub fn prepare(&self, modes: &[Tensor]) -> Result<Vec<Tensor>> {
-        prepare(&self.density, modes)
+        self.density.prepare(modes)
     }
-}
-
-/// Wide modes as features of their encoders, the others as they are: what the density of wide modes is fitted to and
-/// what [`prepare`] is then to be given.
-///
-/// # Shapes
-/// - `encoders`: one entry a mode, or none at all
-/// - `modes`: one `[n, L_i]` a mode; NaN where a value is missing
-/// - returns `[n, K_i + 1]` for a mode with an encoder, else the mode
-///
-/// # Errors
-/// [`Error::ModeCount`], and those of [`ModeEncoder::features`].
-pub fn encode(encoders: &[Option<ModeEncoder>], modes: &[Tensor]) -> Result<Vec<Tensor>> {
-    if encoders.is_empty() {
-        return Ok(modes.to_vec());
-    }
-    if encoders.len() != modes.len() {
-        return Err(Error::ModeCount {
-            expected: encoders.len(),
-            found: modes.len(),
-        });
-    }
-    let encoded = encoders
-        .iter()
-        .zip(modes)
-        .map(|(encoder, mode)| match encoder {
-            Some(encoder) => Ok(encoder.features(mode)?),
-            None => Ok(mode.clone()),
-        });
-    encoded.collect()
-}
-
-/// As [`EmmaPlus::prepare`], without a network yet.
-///
-/// # Errors
-/// Those of [`JointDensity::posterior`].
-pub fn prepare(density: &JointDensity, modes: &[Tensor]) -> Result<Vec<Tensor>> {
-    let posterior = density.posterior(modes)?;
-    let mut prepared = Vec::with_capacity(2 * modes.len() + 2);
-    for (mode, repaired) in modes.iter().zip(&posterior.expectation) {
-        prepared.push(filled(mode, repaired)?);
-    }
-    prepared.extend(posterior.expectation.iter().cloned());
-    prepared.push(posterior.log_odds()?);
-    prepared.push(posterior.energies);
-    Ok(prepared)
-}
-
-/// The mode where it is there, its repair where not.
-fn filled(mode: &Tensor, repaired: &Tensor) -> Result<Tensor> {
-    if mode.elem_count() == 0 {
-        return Ok(mode.clone());
-    }
-    let mode = mode.contiguous()?;
-    Ok(mode.eq(&mode)?.where_cond(&mode, repaired)?)
 }
 
 impl<N> Prepared<N> {

@@ -46,6 +46,7 @@ pub mod conformal_gate;
 pub mod coupled;
 pub mod drift;
 pub mod emma_plus;
+pub mod encoded_density;
 pub mod ensemble_mlp;
 pub mod error;
 mod grouped_affine;
@@ -79,6 +80,7 @@ pub use conformal_gate::{ConformalGate, FalseAlarms};
 pub use coupled::Coupled;
 pub use drift::{DriftAlarm, DriftDirection, DriftMonitor};
 pub use emma_plus::{EmmaPlus, EmmaPlusConfig, Prepared};
+pub use encoded_density::{EncodedDensity, EncodedDensityFit};
 pub use ensemble_mlp::{EnsembleAnswer, EnsembleMlp, EnsembleMlpConfig};
 pub use error::{Error, Result};
 pub use metrics::{

@@ -5,8 +5,8 @@ use candle_core::{DType, Device, Tensor};
 use emma_attention::{GainScale, ModeGateConfig};
 use emma_energy::{JointDensity, JointDensityFit, SeededVarMap};
 use emma_models::{
-    Batch, EmmaPlus, EmmaPlusConfig, EnsembleMlp, EnsembleMlpConfig, Error, MultiModalModel,
-    TrainingConfig, train,
+    Batch, EmmaPlus, EmmaPlusConfig, EncodedDensity, EnsembleMlp, EnsembleMlpConfig, Error,
+    MultiModalModel, TrainingConfig, train,
 };
 use rand_distr::{Distribution, StandardNormal};
 
@@ -35,7 +35,7 @@ fn density() -> Result<JointDensity> {
 }
 
 fn model(config: &EmmaPlusConfig) -> Result<(EmmaPlus<EnsembleMlp>, SeededVarMap)> {
-    let density = density()?;
+    let density = EncodedDensity::from(density()?);
     let variables = SeededVarMap::new(emma_testkit::rng(3));
     let vb = variables.var_builder(DType::F64, &Device::Cpu);
     let network = EnsembleMlpConfig {

@@ -8,13 +8,12 @@ use emma_attention::{Coldness, ModeGate, ModeGateConfig, Regularizers};
 use emma_energy::{AutoencoderTraining, SeededVarMap};
 use emma_models::{
     AlternativeAttention, Concatenation, EmbraceNet, EmbraceNetConfig, EmmaPlus, EmmaPlusConfig,
-    EnsembleMlp, EnsembleMlpConfig, MixtureOfExperts, MixtureOfExpertsConfig, Mlp, MlpConfig,
-    PredictiveDynamicFusion, PredictiveDynamicFusionConfig, Prepared, QualityAwareFusion,
-    QualityAwareFusionConfig, TrustedMultiView, TrustedMultiViewConfig,
+    EncodedDensity, EnsembleMlp, EnsembleMlpConfig, MixtureOfExperts, MixtureOfExpertsConfig, Mlp,
+    MlpConfig, PredictiveDynamicFusion, PredictiveDynamicFusionConfig, Prepared,
+    QualityAwareFusion, QualityAwareFusionConfig, TrustedMultiView, TrustedMultiViewConfig,
 };
 use ndarray::{ArrayBase, ArrayViewMut1};
 
-use super::fit::Shared;
 use super::hyper::Hyper;
 use super::learner::Learner;
 use super::regime::Regime;
@@ -39,7 +38,7 @@ pub(super) enum View {
     /// NaN where a whole mode is missing, 0 where a single value is.
     Absent,
     /// What a density says.
-    Density(Arc<Shared>),
+    Density(Arc<EncodedDensity>),
 }
 
 impl View {
@@ -59,7 +58,7 @@ impl View {
                 }
                 tensors(&filled, &Device::Cpu)
             }
-            Self::Density(shared) => shared.prepare(modes),
+            Self::Density(density) => Ok(density.prepare(&tensors(modes, &Device::Cpu)?)?),
         }
     }
 }
@@ -98,12 +97,23 @@ impl Constructed {
     }
 }
 
+/// Weights, means and covariances of all components, and all of the encoders.
+fn n_parameters(density: &EncodedDensity) -> usize {
+    let config = density.density().config();
+    let n_features = config.n_features();
+    let n_components: usize = config.n_components.iter().sum();
+    let encoders = density.encoders().iter().flatten();
+    let tensors = encoders.flat_map(|encoder| encoder.tensors().into_values());
+    n_components * (1 + n_features + n_features * (n_features + 1) / 2)
+        + tensors.map(|tensor| tensor.elem_count()).sum::<usize>()
+}
+
 /// All that a model is made from.
 pub(super) struct Construction<'a> {
     pub(super) hyper: Hyper,
     pub(super) regime: Regime,
     pub(super) rows: &'a SeedRows,
-    pub(super) shared: &'a Arc<Shared>,
+    pub(super) density: &'a Arc<EncodedDensity>,
     pub(super) variables: &'a SeededVarMap,
 }
 
@@ -256,19 +266,23 @@ impl Construction<'_> {
     /// Without a gate, with one, or with one that is annealed.
     fn emma_plus(&self) -> CommandResult<Constructed> {
         let vb = self.vb();
-        let density = &self.shared.density;
         let config = EmmaPlusConfig {
             energy_ceiling: (self.regime == Regime::Narrow).then_some(1.5),
             gate: self.own(&[false, true, true]).then(ModeGateConfig::default),
             ..EmmaPlusConfig::default()
         };
         let network = EnsembleMlpConfig {
-            n_inputs: EmmaPlus::<EnsembleMlp>::n_inputs(density),
+            n_inputs: EmmaPlus::<EnsembleMlp>::n_inputs(self.density),
             hidden: MEMBER_HIDDEN.to_vec(),
             ..EnsembleMlpConfig::default()
         };
         let network = EnsembleMlp::new(&network, &vb.pp("network"))?;
-        let model = EmmaPlus::new(&config, density.clone(), network, &vb.pp("gate"))?;
+        let model = EmmaPlus::new(
+            &config,
+            EncodedDensity::clone(self.density),
+            network,
+            &vb.pp("gate"),
+        )?;
         let prepared: Prepared<EnsembleMlp> = model.prepared().clone();
         let annealed = if self.own(&[false, false, true]) {
             prepared.gate().cloned()
@@ -276,8 +290,8 @@ impl Construction<'_> {
             None
         };
         Ok(Constructed {
-            n_fitted: self.shared.n_parameters(),
-            view: View::Density(self.shared.clone()),
+            n_fitted: n_parameters(self.density),
+            view: View::Density(self.density.clone()),
             annealed,
             ..Constructed::of(Box::new(prepared))
         })

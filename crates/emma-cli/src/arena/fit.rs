@@ -5,12 +5,10 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use emma_attention::{ColdnessAnnealing, ModeGate};
 use emma_data::{Augmentation, generator};
-use emma_energy::{
-    ComponentChoice, JointDensity, JointDensityFit, ModeEncoder, ModeEncoderFit, NoiseModel,
-    SeededVarMap,
-};
+use emma_energy::{JointDensityFit, NoiseModel, SeededVarMap};
 use emma_models::{
-    Batch, MultiModalModel, Trainee, TrainingConfig, TrainingRows, emma_plus, train_together,
+    Batch, EncodedDensity, EncodedDensityFit, MultiModalModel, Trainee, TrainingConfig,
+    TrainingRows, train_together,
 };
 
 use super::construction::{Constructed, Construction, View};
@@ -46,85 +44,24 @@ impl Fitted {
     }
 }
 
-/// What is fitted once for a seed, whatever the regime.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    /// Of wide modes.
-    pub(crate) encoders: Vec<Option<ModeEncoder>>,
-    pub(crate) density: JointDensity,
-}
-
-/// Modes of more values than this are seen by the density through features of their autoencoders.
-const WIDEST: usize = 16;
-
-/// Rows of a class for each component and feature, at least: a covariance needs some.
-const ROWS_PER_FEATURE: usize = 5;
-
-impl Shared {
-    pub(crate) fn new(rows: &SeedRows, noise: &NoiseModel) -> CommandResult<Self> {
-        let labels: Vec<u32> = rows
-            .train
-            .labels
-            .iter()
-            .map(|&label| label.into())
-            .collect();
-        let modes = tensors(&rows.train.modes, &Device::Cpu)?;
-        let named = modes.iter().zip(&rows.mode_names);
-        let encoded = named.map(|(mode, name)| -> CommandResult<_> {
-            if mode.dim(1)? <= WIDEST {
-                return Ok((None, Vec::new()));
-            }
-            let mut rng = generator(rows.seed, &format!("arena encoder {name}"));
-            let fit = ModeEncoderFit::default();
-            let encoder = fit.fit(mode, Some((&labels, 2)), &mut rng)?;
-            let effect = encoder.feature_noise(mode, &noise.noise_std, &mut rng)?;
-            Ok((Some(encoder), effect))
-        });
-        let (encoders, feature_noise): (Vec<_>, Vec<_>) = encoded
-            .collect::<CommandResult<Vec<_>>>()?
-            .into_iter()
-            .unzip();
-        let features = emma_plus::encode(&encoders, &modes)?;
-        let n_features: usize = features
-            .iter()
-            .map(|mode| mode.dim(1))
-            .sum::<candle_core::Result<_>>()?;
-        let mut fit = JointDensityFit {
+/// What EMMA+ has of a seed's clean training rows, whatever the regime.
+pub(super) fn density(rows: &SeedRows, noise: &NoiseModel) -> CommandResult<EncodedDensity> {
+    let labels: Vec<u32> = rows
+        .train
+        .labels
+        .iter()
+        .map(|&label| label.into())
+        .collect();
+    let fit = EncodedDensityFit {
+        density: JointDensityFit {
             noise: noise.clone(),
-            feature_noise,
             ..JointDensityFit::default()
-        };
-        for (class, mixture) in fit.classes.iter_mut().enumerate() {
-            let n_rows = labels.iter().filter(|&&label| label as usize == class);
-            let most = n_rows.count() / (ROWS_PER_FEATURE * n_features);
-            if let ComponentChoice::Fixed(n_components) = &mut mixture.components {
-                *n_components = (*n_components).min(most.max(1));
-            }
-        }
-        let mut rng = generator(rows.seed, "arena joint density");
-        Ok(Self {
-            density: fit.fit(&features, &labels, 2, &mut rng)?,
-            encoders,
-        })
-    }
-
-    /// Numbers that were fitted.
-    pub(super) fn n_parameters(&self) -> usize {
-        let config = self.density.config();
-        let n_features = config.n_features();
-        let n_components: usize = config.n_components.iter().sum();
-        // Weights, means and covariances.
-        let of_density = n_components * (1 + n_features + n_features * (n_features + 1) / 2);
-        let encoders = self.encoders.iter().flatten();
-        let tensors = encoders.flat_map(|encoder| encoder.tensors().into_values());
-        of_density + tensors.map(|tensor| tensor.elem_count()).sum::<usize>()
-    }
-
-    /// What is said of rows.
-    pub(super) fn prepare(&self, modes: &Modes) -> CommandResult<Vec<Tensor>> {
-        let modes = emma_plus::encode(&self.encoders, &tensors(modes, &Device::Cpu)?)?;
-        Ok(emma_plus::prepare(&self.density, &modes)?)
-    }
+        },
+        ..EncodedDensityFit::default()
+    };
+    let modes = tensors(&rows.train.modes, &Device::Cpu)?;
+    let mut rng = generator(rows.seed, "arena joint density");
+    Ok(fit.fit(&modes, &labels, 2, &mut rng)?)
 }
 
 /// Training rows of a learner.
@@ -193,7 +130,7 @@ pub(crate) fn fit(
     hyper: Hyper,
     regime: Regime,
     rows: &SeedRows,
-    shared: &Arc<Shared>,
+    density: &Arc<EncodedDensity>,
     n_epochs: usize,
 ) -> CommandResult<Fitted> {
     let name = format!("arena {} {}", regime.name(), learner.name());
@@ -203,7 +140,7 @@ pub(crate) fn fit(
         hyper,
         regime,
         rows,
-        shared,
+        density,
         variables: &variables,
     };
     let Constructed {

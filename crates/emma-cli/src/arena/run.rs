@@ -6,7 +6,7 @@ use std::sync::Arc;
 use emma_data::Samples;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::fit::{Shared, fit};
+use super::fit::{density, fit};
 use super::hyper::Hyper;
 use super::learner::Learner;
 use super::outcome::{LearnerOutcome, SeedOutcome};
@@ -41,7 +41,7 @@ pub(crate) fn run(
     progress: &Progress,
 ) -> CommandResult<SeedOutcome> {
     let rows = SeedRows::new(samples, seed)?;
-    let shared = Arc::new(Shared::new(&rows, &settings.noise)?);
+    let density = Arc::new(density(&rows, &settings.noise)?);
     let mut tests: Vec<(String, Modes)> = Vec::new();
     if with_test {
         for condition in Condition::all(&rows.mode_names)? {
@@ -55,7 +55,7 @@ pub(crate) fn run(
         .map(|&regime| Ok((regime, rows.validation_copies(regime)?)))
         .collect::<CommandResult<_>>()?;
     let learners = entries.par_iter().map(|&(regime, learner, hyper)| {
-        let fitted = fit(learner, hyper, regime, &rows, &shared, settings.n_epochs)?;
+        let fitted = fit(learner, hyper, regime, &rows, &density, settings.n_epochs)?;
         let validation: Vec<Vec<f64>> = copies
             .get(&regime)
             .into_iter()

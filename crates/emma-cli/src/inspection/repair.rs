@@ -37,7 +37,7 @@ struct Gate {
 
 impl Repair {
     pub(super) fn of(model: &EmmaPlus<EnsembleMlp>) -> CommandResult<Self> {
-        let density = model.density().config();
+        let density = model.density().density().config();
         let prepared = model.prepared();
         let gate = match prepared.gate() {
             Some(gate) => Some(Gate {

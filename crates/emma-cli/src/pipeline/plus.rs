@@ -3,12 +3,10 @@
 use candle_core::{DType, Device, Tensor};
 use emma_attention::ModeGateConfig;
 use emma_data::{CorruptedModes, ModeDropout, augment, generator};
-use emma_energy::{
-    ComponentChoice, GaussianMixtureFit, JointDensity, JointDensityFit, SeededVarMap,
-};
+use emma_energy::SeededVarMap;
 use emma_models::{
-    Answers, Batch, EmmaPlus, EmmaPlusConfig, EmmaPlusSettings, EnsembleMlp, EnsembleMlpConfig,
-    TrainedModel, TrainingRows, emma_plus,
+    Answers, Batch, EmmaPlus, EmmaPlusConfig, EmmaPlusSettings, EncodedDensity, EncodedDensityFit,
+    EnsembleMlp, EnsembleMlpConfig, TrainedModel, TrainingRows,
 };
 use ndarray::Array2;
 use serde_json::Map;
@@ -22,16 +20,13 @@ use crate::failure::CommandResult;
 use crate::networks::{DynModel, Tensors};
 use crate::part::{Part, tensors};
 
-/// Rows for each component of a class's mixture, at least.
-const ROWS_PER_COMPONENT: usize = 25;
-
 /// Modes, NaN where a value is missing.
 type Modes = Vec<Array2<f32>>;
 
 /// Rows with faults, as the density sees them, afresh in every epoch.
 struct Lesson<'a> {
     pipeline: &'a Pipeline<'a>,
-    density: &'a JointDensity,
+    density: &'a EncodedDensity,
 }
 
 impl Lesson<'_> {
@@ -138,7 +133,7 @@ impl Pipeline<'_> {
     }
 
     /// Fitted to clean training rows.
-    fn density(&self) -> CommandResult<JointDensity> {
+    fn density(&self) -> CommandResult<EncodedDensity> {
         let labels: Vec<u32> = self
             .rows
             .train
@@ -146,52 +141,39 @@ impl Pipeline<'_> {
             .into_iter()
             .map(u32::from)
             .collect();
-        let n_positives = labels.iter().filter(|&&label| label == 1).count();
-        let of = |most: usize, n_rows: usize| GaussianMixtureFit {
-            components: ComponentChoice::Fixed((n_rows / ROWS_PER_COMPONENT).clamp(1, most)),
-            n_starts: 1,
-            ..GaussianMixtureFit::default()
-        };
-        let fit = JointDensityFit {
-            // The defaults of a joint density, where there are rows enough.
-            classes: vec![of(20, labels.len() - n_positives), of(8, n_positives)],
-            ..JointDensityFit::default()
-        };
         let modes = tensors(&self.rows.train.standardized, &Device::Cpu)?;
         let mut rng = generator(self.config.seed, "joint density");
-        Ok(fit.fit(&modes, &labels, 2, &mut rng)?)
+        Ok(EncodedDensityFit::default().fit(&modes, &labels, 2, &mut rng)?)
     }
 
-    fn plus_settings(&self, density: &JointDensity) -> EmmaPlusSettings {
+    fn plus_settings(&self, density: &EncodedDensity) -> EmmaPlusSettings {
         let settings = &self.config.emma_plus;
         let n_modes = self.config.modes.len();
-        EmmaPlusSettings {
-            density: density.config().clone(),
-            plus: EmmaPlusConfig {
-                energy_ceiling: Some(settings.energy_ceiling).filter(|value| value.is_finite()),
-                gate: settings.gate.then(|| ModeGateConfig {
-                    n_modes,
-                    ..ModeGateConfig::default()
-                }),
-                ..EmmaPlusConfig::default()
-            },
-            network: EnsembleMlpConfig {
-                n_inputs: EmmaPlus::<EnsembleMlp>::n_inputs(density),
-                hidden: self.config.network.hidden_or(&[64, 64]),
-                n_members: settings.members,
-                ..EnsembleMlpConfig::default()
-            },
-        }
+        let plus = EmmaPlusConfig {
+            energy_ceiling: Some(settings.energy_ceiling).filter(|value| value.is_finite()),
+            gate: settings.gate.then(|| ModeGateConfig {
+                n_modes,
+                ..ModeGateConfig::default()
+            }),
+            ..EmmaPlusConfig::default()
+        };
+        let network = EnsembleMlpConfig {
+            n_inputs: EmmaPlus::<EnsembleMlp>::n_inputs(density),
+            hidden: self.config.network.hidden_or(&[64, 64]),
+            n_members: settings.members,
+            ..EnsembleMlpConfig::default()
+        };
+        EmmaPlusSettings::new(density, plus, network)
     }
 
     /// What the density says about rows, with what is to be predicted of them.
     fn prepared(
         &self,
-        density: &JointDensity,
+        density: &EncodedDensity,
         modes: &[Array2<f32>],
         part: &Part,
     ) -> CommandResult<Batch> {
-        let prepared = emma_plus::prepare(density, &tensors(modes, self.device)?)?;
+        let prepared = density.prepare(&tensors(modes, self.device)?)?;
         let targets = Tensor::from_slice(&part.targets, part.n_rows(), self.device)?;
         Ok(Batch::new(prepared, targets)?)
     }

@@ -2,9 +2,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use emma_attention::ModeMask;
-use emma_energy::{JointDensity, JointDensityConfig};
-use serde::Serialize;
+use emma_energy::{JointDensity, JointDensityConfig, MlpAutoencoderConfig, ModeEncoder};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::by_candle::numbers;
@@ -15,6 +15,7 @@ use super::row_scores::{RowEnergies, RowFault, RowScores};
 use super::{ENSEMBLE_MLP, JOINT_DENSITY, TrainedModel, faults};
 use crate::checkpoint::{Kind, ModelMetadata};
 use crate::emma_plus::{EmmaPlus, EmmaPlusConfig};
+use crate::encoded_density::EncodedDensity;
 use crate::ensemble_mlp::{EnsembleMlp, EnsembleMlpConfig};
 use crate::error::{Error, Result};
 use crate::model::MultiModalModel;
@@ -26,7 +27,13 @@ const MOST_NOISE_LEVELS: usize = 64;
 const MOST_STATES: usize = 4096;
 
 /// Keys of the energy that are settings of the density.
-const DENSITY_KEYS: [&str; 4] = ["mode_widths", "n_components", "noise", "most_exact_states"];
+const DENSITY_KEYS: [&str; 5] = [
+    "mode_widths",
+    "n_components",
+    "noise",
+    "most_exact_states",
+    "feature_noise",
+];
 /// Keys of the energy that are settings of what stands before the network.
 const PLUS_KEYS: [&str; 3] = ["energy_ceiling", "gate", "evidence_limit"];
 const NETWORK_KEYS: [&str; 6] = [
@@ -46,13 +53,35 @@ const NETWORK_KEYS: [&str; 6] = [
 pub struct EmmaPlusSettings {
     /// The density.
     pub density: JointDensityConfig,
+    /// The autoencoders of wide modes; one entry a mode, or none at all.
+    pub encoders: Vec<Option<MlpAutoencoderConfig>>,
     /// Ceiling, gate, limit of the log-odds.
     pub plus: EmmaPlusConfig,
     /// The network.
     pub network: EnsembleMlpConfig,
 }
 
+/// How the encoders' sizes stand in the metadata.
+#[derive(Default, Serialize, Deserialize)]
+struct Encoders {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    encoders: Vec<Option<MlpAutoencoderConfig>>,
+}
+
 impl EmmaPlusSettings {
+    /// Of a density, with what stands behind it.
+    pub fn new(density: &EncodedDensity, plus: EmmaPlusConfig, network: EnsembleMlpConfig) -> Self {
+        let encoders = density.encoders().iter();
+        Self {
+            density: density.density().config().clone(),
+            encoders: encoders
+                .map(|encoder| encoder.as_ref().map(|encoder| encoder.config().clone()))
+                .collect(),
+            plus,
+            network,
+        }
+    }
+
     /// The energy and the network as metadata have them.
     ///
     /// # Errors
@@ -60,6 +89,9 @@ impl EmmaPlusSettings {
     pub fn kinds(&self) -> Result<[Kind; 2]> {
         let mut energy = Kind::new(JOINT_DENSITY);
         energy.notes.extend(object(&self.density)?);
+        energy.notes.extend(object(&Encoders {
+            encoders: self.encoders.clone(),
+        })?);
         energy.notes.extend(object(&self.plus)?);
         let mut network = Kind::new(ENSEMBLE_MLP);
         network.notes.extend(object(&self.network)?);
@@ -77,6 +109,7 @@ impl EmmaPlusSettings {
         };
         let settings = Self {
             density: known("energy", energy, &DENSITY_KEYS)?,
+            encoders: known::<Encoders>("energy", energy, &["encoders"])?.encoders,
             plus: known("energy", energy, &PLUS_KEYS)?,
             network: known("network", &metadata.network, &NETWORK_KEYS)?,
         };
@@ -93,7 +126,29 @@ impl EmmaPlusSettings {
             ));
         }
         let widths = metadata.modes.iter().map(|mode| mode.columns.len());
-        let widths: Vec<usize> = widths.collect();
+        let mut widths: Vec<usize> = widths.collect();
+        if !self.encoders.is_empty() && self.encoders.len() != widths.len() {
+            return refuse(format!(
+                "expected an entry of encoders for each of {} modes, got {}",
+                widths.len(),
+                self.encoders.len()
+            ));
+        }
+        for (width, encoder) in widths.iter_mut().zip(&self.encoders) {
+            let Some(encoder) = encoder else { continue };
+            if encoder.n_features != *width {
+                return refuse(format!(
+                    "expected an encoder of {width} values, got {}",
+                    encoder.n_features
+                ));
+            }
+            // Its features, and its error.
+            *width = encoder
+                .hidden
+                .iter()
+                .min()
+                .map_or(0, |narrowest| narrowest + 1);
+        }
         if self.density.mode_widths != widths {
             return refuse(format!(
                 "expected mode_widths {widths:?} of the energy, got {:?}",
@@ -148,6 +203,25 @@ impl EmmaPlusSettings {
             add("log_weights", vec![k]);
             add("means", vec![k, n_features]);
             add("precision_cholesky", vec![k, n_features, n_features]);
+        }
+        for (mode, encoder) in self.encoders.iter().enumerate() {
+            let Some(encoder) = encoder else { continue };
+            let mut add = |name: &str, shape: Vec<usize>| {
+                shapes.push((format!("density.encoders.{mode}.{name}"), shape));
+            };
+            let mut inputs = encoder.n_features;
+            let outputs = encoder.hidden.iter().chain([&encoder.n_features]);
+            for (layer, &outputs) in outputs.enumerate() {
+                add(
+                    &format!("autoencoder.layers.{layer}.weight"),
+                    vec![outputs, inputs],
+                );
+                add(&format!("autoencoder.layers.{layer}.bias"), vec![outputs]);
+                inputs = outputs;
+            }
+            for name in ["location", "scale"] {
+                add(name, vec![self.density.mode_widths[mode]]);
+            }
         }
         if self.plus.gate.is_some() {
             for (name, n) in [
@@ -212,7 +286,18 @@ impl Loader<'_> {
             self.checkpoint.tensor(&name, &shape)?;
         }
         let vb = self.var_builder();
+        let of_modes = settings.encoders.iter().enumerate();
+        let encoders = of_modes
+            .map(|(mode, encoder)| {
+                let vb = vb.pp("density").pp("encoders").pp(mode);
+                let encoder = encoder.as_ref();
+                encoder
+                    .map(|sizes| ModeEncoder::new(sizes, &vb))
+                    .transpose()
+            })
+            .collect::<emma_energy::Result<Vec<_>>>()?;
         let density = JointDensity::new(&settings.density, &vb.pp("density"))?;
+        let density = EncodedDensity::new(encoders, density)?;
         let expected = EmmaPlus::<EnsembleMlp>::n_inputs(&density);
         if settings.network.n_inputs != expected {
             return Err(Error::Checkpoint(format!(
@@ -387,7 +472,9 @@ impl Said {
             outputs: outputs.into_iter().flatten().collect(),
             energies: numbers(&prepared[2 * n_modes + 1])?,
             attention: numbers(&attention)?,
-            repaired: prepared[n_modes..2 * n_modes]
+            repaired: model
+                .density()
+                .decode(&prepared[n_modes..2 * n_modes])?
                 .iter()
                 .map(numbers)
                 .collect::<Result<_>>()?,
