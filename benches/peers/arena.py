@@ -232,13 +232,9 @@ def parts(split):
     return {part: np.array(split[part]) for part in ("train", "validation", "test")}
 
 
-def main():
-    warnings.filterwarnings("ignore", message=".*(feature names|eval_set).*")
-    parser = arguments_of(__doc__)
-    parser.add_argument("--tune", action="store_true", help="choose hyper-parameters, score nothing")
-    arguments = parser.parse_args()
-    rows = Rows(arguments)
-    content = {
+def head(rows):
+    """All that the file says before its seeds."""
+    return {
         "format_version": 1,
         "what": "F1 on test rows of LightGBM and of scikit-learn's MLP 64-64 in the arena; regime "
         "all_conditions is no rival but an upper mark: LightGBM trained on all test conditions at once",
@@ -250,6 +246,15 @@ def main():
         "tuning_seeds": list(TUNING_SEEDS),
         "seeds": {},
     }
+
+
+def main():
+    warnings.filterwarnings("ignore", message=".*(feature names|eval_set).*")
+    parser = arguments_of(__doc__)
+    parser.add_argument("--tune", action="store_true", help="choose hyper-parameters, score nothing")
+    arguments = parser.parse_args()
+    rows = Rows(arguments)
+    content = head(rows)
     if arguments.tune:
         write(arguments.out, content | {"hyper_parameters": tuned(rows)}, "regimes")
         return
