@@ -50,8 +50,8 @@ def is_random(condition):
     return condition != "uncorrupted" and condition.split(":")[1] not in ("missing", "offset")
 
 
-def corrupted(z, condition, rng):
-    """A copy of standardized rows in which every row has the fault."""
+def corrupted(z, condition, rng, absent=0):
+    """A copy of standardized rows in which every row has the fault; `absent` stands for what is missing."""
     z = z.copy()
     if condition == "uncorrupted":
         return z
@@ -66,9 +66,9 @@ def corrupted(z, condition, rng):
         elif kind == "offset":
             cells += level
         elif kind == "drop":
-            cells[rng.random(cells.shape) < level] = 0
+            cells[rng.random(cells.shape) < level] = absent
         elif kind == "missing":
-            cells[:] = 0
+            cells[:] = absent
         elif kind == "swap":
             order = rng.permutation(len(cells))  # one cycle through all rows: none keeps its own
             source = np.empty(len(cells), int)
@@ -79,9 +79,10 @@ def corrupted(z, condition, rng):
     return z
 
 
-def draws(z, condition, rng):
+def draws(z, condition, rng, absent=0):
     """Several draws of a random fault; one of a fault that draws nothing."""
-    return [corrupted(z, condition, rng) for _ in range(DRAWS if is_random(condition) else 1)]
+    n_draws = DRAWS if is_random(condition) else 1
+    return [corrupted(z, condition, rng, absent) for _ in range(n_draws)]
 
 
 def together(drawn, y):
@@ -104,13 +105,13 @@ def threshold(p, y):
     return (p[best] + p[best + 1]) / 2
 
 
-def mlp(z, y, condition, validation, validation_y, rng, seed):
-    network = MLPClassifier(
-        (64, 64), batch_size=128, learning_rate_init=2e-3, alpha=1e-4, random_state=seed
-    )
+def mlp(fresh_rows, y, validation, validation_y, seed, epochs=EPOCHS, **options):
+    """An MLP 64-64 after the epoch of the lowest validation loss; `fresh_rows()` are those of an epoch."""
+    options = {"batch_size": 128, "learning_rate_init": 2e-3, "alpha": 1e-4} | options
+    network = MLPClassifier((64, 64), random_state=seed, **options)
     best, parameters = np.inf, None
-    for _ in range(EPOCHS):
-        network.partial_fit(corrupted(z, condition, rng), y, classes=[0, 1])
+    for _ in range(epochs):
+        network.partial_fit(fresh_rows(), y, classes=[0, 1])
         loss = log_loss(validation_y, network.predict_proba(validation)[:, 1])
         if loss < best:
             best, parameters = loss, copy.deepcopy((network.coefs_, network.intercepts_))
@@ -118,11 +119,11 @@ def mlp(z, y, condition, validation, validation_y, rng, seed):
     return lambda rows: network.predict_proba(rows)[:, 1]
 
 
-def trees(z, y, condition, validation, validation_y, rng, seed):
+def trees(rows, y, validation, validation_y, seed, **options):
+    """LightGBM, stopped by the validation loss."""
+    options = {"learning_rate": 0.04, "num_leaves": 15} | options
     model = lightgbm.LGBMClassifier(
         n_estimators=TREES,
-        learning_rate=0.04,
-        num_leaves=15,
         min_child_samples=40,
         subsample=0.8,
         subsample_freq=1,
@@ -132,10 +133,10 @@ def trees(z, y, condition, validation, validation_y, rng, seed):
         n_jobs=1,
         deterministic=True,
         verbose=-1,
+        **options,
     )
-    rows, labels = together(draws(z, condition, rng), y)
     stop = lightgbm.early_stopping(PATIENCE, verbose=False)
-    model.fit(rows, labels, eval_set=[(validation, validation_y)], callbacks=[stop])
+    model.fit(rows, y, eval_set=[(validation, validation_y)], callbacks=[stop])
     return lambda rows: model.predict_proba(rows)[:, 1]
 
 
@@ -145,9 +146,17 @@ def oracle(z, y, split, condition, seed):
     train, validation, test = (np.array(split[part]) for part in ("train", "validation", "test"))
     rows, labels = together(draws(z[validation], condition, rng), y[validation])
     test_draws = draws(z[test], condition, rng)
+    fits = {
+        "lightgbm": lambda: trees(
+            *together(draws(z[train], condition, rng), y[train]), rows, labels, seed
+        ),
+        "mlp": lambda: mlp(
+            lambda: corrupted(z[train], condition, rng), y[train], rows, labels, seed
+        ),
+    }
     found = []
-    for name, fit in (("lightgbm", trees), ("mlp", mlp)):
-        predict = fit(z[train], y[train], condition, rows, labels, rng, seed)
+    for name, fit in fits.items():
+        predict = fit()
         p = predict(rows)
         limit = threshold(p, labels)
         score = f1(p >= limit, labels == 1)
@@ -166,15 +175,15 @@ def versions():
     }
 
 
-def write(path, content):
-    """Whole or not at all; one line a condition, so that differences can be read."""
+def write(path, content, lines_of):
+    """Whole or not at all; one line an entry of each seed's `lines_of`, so that differences can be read."""
     seeds = []
     for seed, found in content["seeds"].items():
         lines = ",\n".join(
-            f"        {json.dumps(name)}: {json.dumps(one)}" for name, one in found["conditions"].items()
+            f"        {json.dumps(name)}: {json.dumps(one)}" for name, one in found[lines_of].items()
         )
-        rest = json.dumps({key: value for key, value in found.items() if key != "conditions"})
-        seeds.append(f'    "{seed}": {rest[:-1]}, "conditions": {{\n{lines}\n    }}}}')
+        rest = json.dumps({key: value for key, value in found.items() if key != lines_of})
+        seeds.append(f'    "{seed}": {rest[:-1]}, "{lines_of}": {{\n{lines}\n    }}}}')
     head = json.dumps({key: value for key, value in content.items() if key != "seeds"}, indent=2)
     text = head[:-2] + ',\n  "seeds": {\n' + ",\n".join(seeds) + "\n  }\n}\n"
     assert json.loads(text) == content
@@ -183,19 +192,71 @@ def write(path, content):
     os.replace(path + ".unfinished", path)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+def arguments_of(description):
+    """A parser of what scripts that read the splits of experiment 3 are told."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("results", help="results folder of emma experiment3, for its splits")
     parser.add_argument("table", help="HTRU_2.csv")
     parser.add_argument("out", help="JSON file to write or to add to")
     parser.add_argument("--seeds", default="0-9", help="FIRST-LAST or one seed (default 0-9)")
-    arguments = parser.parse_args()
-    first, _, last = arguments.seeds.partition("-")
-    warnings.filterwarnings("ignore", message=".*(feature names|eval_set).*")
+    return parser
 
-    table = open(arguments.table, "rb").read()
-    data = np.loadtxt(arguments.table, delimiter=",", ndmin=2)
-    x, y = data[:, :8], data[:, 8].astype(int)
+
+class Rows:
+    """The table, and the rows of a seed."""
+
+    def __init__(self, arguments):
+        self.results = arguments.results
+        self.sha256 = hashlib.sha256(open(arguments.table, "rb").read()).hexdigest()
+        data = np.loadtxt(arguments.table, delimiter=",", ndmin=2)
+        self.x, self.y = data[:, :8], data[:, 8].astype(int)
+
+    def of_seed(self, seed):
+        """Digest of the split, its row numbers, and all rows as its training rows standardize them."""
+        text = open(f"{self.results}/models/seed{seed}/split.json", "rb").read()
+        split = json.loads(text)
+        train = self.x[split["train"]]
+        z = (self.x - train.mean(0)) / train.std(0)
+        return hashlib.sha256(text).hexdigest(), split, z
+
+
+def continued(content, path):
+    """What the file has, with the head of `content`; an error if it was made of or with something else."""
+    if os.path.exists(path):
+        earlier = json.load(open(path))
+        for key in ("data_sha256", "conditions", "versions"):
+            if earlier[key] != content[key]:
+                sys.exit(f"{path} was made with other {key}: {earlier[key]}")
+        content = earlier | {key: value for key, value in content.items() if key != "seeds"}
+    return content
+
+
+def add_seeds(content, rows, arguments, lines_of, find):
+    """Adds what `find` finds for each seed that is not there with the same split; writes after each."""
+    first, _, last = arguments.seeds.partition("-")
+    for seed in range(int(first), int(last or first) + 1):
+        digest, split, z = rows.of_seed(seed)
+        if content["seeds"].get(str(seed), {}).get("split_sha256") == digest:
+            continue
+        found = {"split_sha256": digest} | find(z, rows.y, split, seed)
+        content["seeds"][str(seed)] = found
+        content["seeds"] = dict(sorted(content["seeds"].items(), key=lambda item: int(item[0])))
+        write(arguments.out, content, lines_of)
+        print(f"seed {seed} done", flush=True)
+
+
+def envelope(z, y, split, seed):
+    found = {condition: oracle(z, y, split, condition, seed) for condition in CONDITIONS}
+    mean = float(np.mean([one["f1"] for one in found.values()]))
+    return {"mean_f1": mean, "conditions": found}
+
+
+def main():
+    warnings.filterwarnings("ignore", message=".*(feature names|eval_set).*")
+    arguments = arguments_of(__doc__).parse_args()
+    rows = Rows(arguments)
     content = {
         "format_version": 1,
         "what": "oracle envelope of experiment 3: F1 on test rows of the better on validation of an "
@@ -203,30 +264,12 @@ def main():
         "command": "python benches/peers/oracle.py results/experiment3 data/htru2/HTRU_2.csv "
         "crates/emma-cli/oracle/htru2.json",
         "versions": versions(),
-        "data_sha256": hashlib.sha256(table).hexdigest(),
+        "data_sha256": rows.sha256,
         "conditions": CONDITIONS,
         "seeds": {},
     }
-    if os.path.exists(arguments.out):
-        earlier = json.load(open(arguments.out))
-        for key in ("data_sha256", "conditions", "versions"):
-            if earlier[key] != content[key]:
-                sys.exit(f"{arguments.out} was made with other {key}: {earlier[key]}")
-        content["seeds"] = earlier["seeds"]
-    for seed in range(int(first), int(last or first) + 1):
-        text = open(f"{arguments.results}/models/seed{seed}/split.json", "rb").read()
-        digest = hashlib.sha256(text).hexdigest()
-        if content["seeds"].get(str(seed), {}).get("split_sha256") == digest:
-            continue
-        split = json.loads(text)
-        train = x[split["train"]]
-        z = (x - train.mean(0)) / train.std(0)
-        found = {condition: oracle(z, y, split, condition, seed) for condition in CONDITIONS}
-        mean = float(np.mean([one["f1"] for one in found.values()]))
-        content["seeds"][str(seed)] = {"split_sha256": digest, "mean_f1": mean, "conditions": found}
-        content["seeds"] = dict(sorted(content["seeds"].items(), key=lambda item: int(item[0])))
-        write(arguments.out, content)
-        print(f"seed {seed}: mean F1 {mean:.4f}", flush=True)
+    content = continued(content, arguments.out)
+    add_seeds(content, rows, arguments, "conditions", envelope)
     means = [one["mean_f1"] for one in content["seeds"].values()]
     print(f"all {len(means)} seeds: mean F1 {np.mean(means):.4f}")
 

@@ -46,7 +46,10 @@ fn every_learner_is_scored_in_every_condition_and_the_files_are_there() {
         }
         let gains = results["regimes"][regime]["gains"].as_array().unwrap();
         assert_eq!(gains.len(), n_learners - 1);
+        // Those of a script know splits of HTRU2 only.
+        assert!(results["regimes"][regime].get("from_script").is_none());
     }
+    assert!(results.get("lightgbm_of_all_conditions").is_none());
     for file in [
         "results.json",
         "settings.json",

@@ -3,7 +3,6 @@
 use super::results::{LearnerResults, OURS, RegimeResults, Results};
 use super::table::by_mean;
 use crate::experiment3::conditions::{BOTH, NOISE_LEVELS, UNCORRUPTED, noise_name};
-use crate::experiment3::results::MEAN_OVER_CONDITIONS;
 use crate::failure::CommandResult;
 use crate::figures::{Axis, Bars, Chart, Estimate, Figure, Line};
 
@@ -115,9 +114,4 @@ fn over_noise(learner: &LearnerResults, place: &str) -> CommandResult<Vec<(f64, 
         points.push((level, estimate(&noise_name(place, level)?)));
     }
     Ok(points)
-}
-
-/// The mean over all conditions of a learner.
-pub(super) fn mean_f1(learner: &LearnerResults) -> f64 {
-    learner.f1[MEAN_OVER_CONDITIONS].mean
 }

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{figures, mean_f1};
+use super::figures::figures;
 use super::results::{OURS, RegimeResults, Results};
-use super::table::by_mean;
+use super::standing::{self, Standing, standings};
+use super::table::{by_mean, upper_mark};
 use crate::experiment::data::describe;
-use crate::experiment::over_seeds::{OverSeeds, seed_options};
-use crate::experiment3::results::MEAN_OVER_CONDITIONS;
+use crate::experiment::over_seeds::seed_options;
+use crate::experiment3::results::{ByCondition, MEAN_OVER_CONDITIONS};
 use crate::failure::CommandResult;
 use crate::html_report::{Cell, Column, Report, Section, Table};
 
@@ -72,8 +73,13 @@ fn best(results: &Results, found: &RegimeResults) -> String {
         return "Nobody took part.".into();
     };
     let words = |name: &str| found.learners[name].f1[MEAN_OVER_CONDITIONS].words();
+    let among = if found.from_script.is_some() {
+        "of the learners on the same draws, "
+    } else {
+        ""
+    };
     let mut text = format!(
-        "{} has the highest mean F1 over all {} conditions, {}",
+        "{} has, {among}the highest mean F1 over all {} conditions, {}",
         first.replace('_', " "),
         results.conditions.len(),
         words(first)
@@ -93,7 +99,28 @@ fn best(results: &Results, found: &RegimeResults) -> String {
             gain.difference.words()
         );
     }
+    if let Some(script) = &found.from_script {
+        for gain in &script.gains {
+            let _ = write!(
+                text,
+                " EMMA+ less {}, which a script has trained: {}.",
+                gain.over.replace('_', " "),
+                gain.difference.words()
+            );
+        }
+    }
+    if let Some(mark) = upper_mark(results) {
+        let _ = write!(text, " {mark}");
+    }
     text
+}
+
+/// What a table is about, with the meaning of its marks.
+fn caption(text: &str, found: &RegimeResults) -> String {
+    match standing::note(found) {
+        Some(note) => format!("{text} {note}."),
+        None => text.into(),
+    }
 }
 
 fn learners(found: &RegimeResults) -> Table {
@@ -108,19 +135,17 @@ fn learners(found: &RegimeResults) -> Table {
         .chain(columns.map(Column::numbers))
         .collect::<Vec<_>>();
     let mut table = Table::new(
-        "Mean over seeds ± half-width of the 95 % interval.",
+        caption("Mean over seeds ± half-width of the 95 % interval.", found),
         columns,
     );
-    for name in by_mean(found) {
-        let learner = &found.learners[&name];
-        let ratio = learner.of_oracle.as_ref().map(OverSeeds::words);
+    for learner in standings(found) {
         table = table.row([
-            Cell::from(name.replace('_', " ")),
-            Cell::from(learner.f1[MEAN_OVER_CONDITIONS].words()),
-            Cell::from(ratio.unwrap_or_else(|| "–".into())),
-            Cell::from(format!("{:.2}", learner.mean_rank)),
-            Cell::from(learner.validation_f1.words()),
-            Cell::from(learner.n_parameters.to_string()),
+            Cell::from(learner.name().replace('_', " ")),
+            Cell::from(learner.mean().words()),
+            Cell::from(learner.of_oracle()),
+            Cell::from(learner.rank()),
+            Cell::from(learner.validation_f1()),
+            Cell::from(learner.n_parameters()),
         ]);
     }
     table
@@ -133,12 +158,15 @@ fn gains(found: &RegimeResults) -> Table {
         Column::numbers("p, Holm"),
     ];
     let mut table = Table::new(
-        "Paired differences of the mean F1 over all conditions; Wilcoxon's signed-rank test over seeds, adjusted \
-         for all rivals.",
+        caption(
+            "Paired differences of the mean F1 over all conditions; Wilcoxon's signed-rank test over seeds, adjusted \
+             for all rivals.",
+            found,
+        ),
         columns,
     )
     .meanings("", "p below .05 after Holm's adjustment");
-    for gain in &found.gains {
+    for (over, gain) in standing::gains(found) {
         let difference = Cell::from(gain.difference.words());
         let difference = if gain.p_holm < LEVEL {
             difference.significant()
@@ -146,7 +174,7 @@ fn gains(found: &RegimeResults) -> Table {
             difference
         };
         table = table.row([
-            Cell::from(gain.over.replace('_', " ")),
+            Cell::from(over.replace('_', " ")),
             difference,
             Cell::from(format!("{:.4}", gain.p_holm)),
         ]);
@@ -155,44 +183,50 @@ fn gains(found: &RegimeResults) -> Table {
 }
 
 fn conditions(results: &Results, found: &RegimeResults) -> Table {
-    let order = by_mean(found);
-    let mut columns = vec![Column::words("condition")];
-    if results.oracle.is_some() {
-        columns.push(Column::numbers("oracle"));
-    }
-    columns.extend(
-        order
-            .iter()
-            .map(|name| Column::numbers(name.replace('_', " "))),
-    );
-    let mut table = Table::new("F1 by condition, mean over seeds.", columns)
-        .meanings("the highest of the row", "");
+    let order = standings(found);
+    let marks = [
+        ("oracle", results.oracle.as_ref().map(|oracle| &oracle.f1)),
+        (
+            "LightGBM of all conditions",
+            results
+                .lightgbm_of_all_conditions
+                .as_ref()
+                .map(|mark| &mark.f1),
+        ),
+    ];
+    let marks: Vec<_> = marks
+        .into_iter()
+        .filter_map(|(name, f1)| Some((name, f1?)))
+        .collect();
+    let columns: Vec<Column> = std::iter::once(Column::words("condition"))
+        .chain(marks.iter().map(|(name, _)| Column::numbers(*name)))
+        .chain(
+            order
+                .iter()
+                .map(|learner| Column::numbers(learner.name().replace('_', " "))),
+        )
+        .collect();
+    let about = caption("F1 by condition, mean over seeds.", found);
+    let mut table = Table::new(about, columns).meanings("the highest of the row", "");
     for condition in &results.conditions {
-        let of = |name: &String| found.learners[name].f1[condition].mean;
+        let of = |learner: &Standing<'_>| learner.f1[condition].mean;
         let highest = order.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
         let mut cells = vec![Cell::from(condition.as_str())];
-        if let Some(oracle) = &results.oracle {
-            cells.push(Cell::from(format!("{:.3}", oracle.f1[condition].mean)));
-        }
-        cells.extend(order.iter().map(|name| {
-            let printed = format!("{:.3}", of(name));
+        cells.extend(marks.iter().map(|(_, f1)| mean_cell(f1, condition)));
+        cells.extend(order.iter().map(|learner| {
+            let printed = format!("{:.3}", of(learner));
             let is_best = printed == format!("{highest:.3}");
             let cell = Cell::from(printed);
             if is_best { cell.best() } else { cell }
         }));
         table = table.row(cells);
     }
-    let mut cells = vec![Cell::from("mean")];
-    if let Some(oracle) = &results.oracle {
-        cells.push(Cell::from(format!(
-            "{:.3}",
-            oracle.f1[MEAN_OVER_CONDITIONS].mean
-        )));
-    }
-    cells.extend(
-        order
-            .iter()
-            .map(|name| Cell::from(format!("{:.3}", mean_f1(&found.learners[name])))),
-    );
-    table.row(cells)
+    let f1s = marks.iter().map(|(_, f1)| *f1);
+    let f1s = f1s.chain(order.iter().map(|learner| learner.f1));
+    let cells = f1s.map(|f1| mean_cell(f1, MEAN_OVER_CONDITIONS));
+    table.row(std::iter::once(Cell::from("mean")).chain(cells))
+}
+
+fn mean_cell(f1: &ByCondition, condition: &str) -> Cell {
+    Cell::from(format!("{:.3}", f1[condition].mean))
 }

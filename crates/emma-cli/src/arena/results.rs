@@ -6,11 +6,13 @@ use emma_models::statistics::{holm, wilcoxon_signed_rank};
 use serde::{Deserialize, Serialize};
 
 use super::outcome::SeedOutcome;
+use super::peers::{Peers, ScriptedLearner};
 use super::settings::Settings;
 use crate::experiment::over_seeds::OverSeeds;
 use crate::experiment3::conditions::Condition;
 use crate::experiment3::oracle::Oracle;
-use crate::experiment3::results::MEAN_OVER_CONDITIONS;
+use crate::experiment3::results::{ByCondition, MEAN_OVER_CONDITIONS};
+use crate::experiment3::settings::HTRU2;
 use crate::failure::CommandResult;
 
 const FORMAT_VERSION: u32 = 1;
@@ -19,7 +21,7 @@ const FORMAT_VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LearnerResults {
     /// By condition, and the mean over all.
-    pub(crate) f1: BTreeMap<String, OverSeeds>,
+    pub(crate) f1: ByCondition,
     /// Mean F1 over all conditions as a share of the oracle's, seed by seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) of_oracle: Option<OverSeeds>,
@@ -39,6 +41,16 @@ pub(crate) struct Gain {
     pub(crate) p_holm: f64,
 }
 
+/// Learners of a regime that a script has trained: on the same splits, with other draws of the same faults.
+///
+/// They take no place among the ranks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FromScript {
+    pub(crate) learners: BTreeMap<String, ScriptedLearner>,
+    /// Adjusted among themselves; none where EMMA+ took no part.
+    pub(crate) gains: Vec<Gain>,
+}
+
 /// A regime.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RegimeResults {
@@ -47,6 +59,9 @@ pub(crate) struct RegimeResults {
     /// Difference of mean ranks that chance exceeds once in twenty times, by Nemenyi's test.
     /// None for fewer than two learners or more than the table has.
     pub(crate) critical_difference: Option<f64>,
+    /// Where they are known for the splits of all seeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from_script: Option<FromScript>,
 }
 
 /// The whole file.
@@ -57,6 +72,9 @@ pub(crate) struct Results {
     pub(crate) conditions: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) oracle: Option<Oracle>,
+    /// No rival: LightGBM, trained by a script on all test conditions at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lightgbm_of_all_conditions: Option<ScriptedLearner>,
     pub(crate) regimes: BTreeMap<String, RegimeResults>,
 }
 
@@ -71,7 +89,10 @@ impl Results {
             .collect();
         let splits = outcomes.iter();
         let splits = splits.map(|outcome| (outcome.seed, outcome.split_sha256.as_str()));
-        let oracle = Oracle::of_splits(splits, &conditions);
+        let oracle = Oracle::of_splits(splits.clone(), &conditions);
+        let mut peers = (settings.data.source == HTRU2)
+            .then(|| Peers::of_splits(splits, &conditions, oracle.as_ref()))
+            .flatten();
         let mut regimes = BTreeMap::new();
         for &regime in &settings.regimes {
             let mut learners = BTreeMap::new();
@@ -84,7 +105,7 @@ impl Results {
                         all.find(|one| one.regime == regime && one.learner == learner)
                     })
                     .collect();
-                let mut f1: BTreeMap<String, OverSeeds> = conditions
+                let mut f1: ByCondition = conditions
                     .iter()
                     .map(|name| {
                         let per_seed = of_seeds.iter().map(|seed| seed.f1[name]).collect();
@@ -95,11 +116,7 @@ impl Results {
                     .iter()
                     .map(|seed| seed.f1.values().sum::<f64>() / seed.f1.len() as f64);
                 let mean = OverSeeds::of(mean.collect());
-                let of_oracle = oracle.as_ref().map(|oracle| {
-                    let best = &oracle.f1[MEAN_OVER_CONDITIONS].per_seed;
-                    let ratios = mean.per_seed.iter().zip(best).map(|(own, best)| own / best);
-                    OverSeeds::of(ratios.collect())
-                });
+                let of_oracle = oracle.as_ref().map(|oracle| of_oracle(&mean, oracle));
                 f1.insert(MEAN_OVER_CONDITIONS.into(), mean);
                 let validation = of_seeds.iter().map(|seed| seed.validation_f1).collect();
                 let results = LearnerResults {
@@ -111,16 +128,68 @@ impl Results {
                 };
                 learners.insert(learner.name().to_owned(), results);
             }
-            regimes.insert(regime.name().to_owned(), compare(learners, &conditions)?);
+            let mut found = compare(learners, &conditions)?;
+            let scripted = peers.as_mut();
+            let scripted = scripted.and_then(|peers| peers.regimes.remove(regime.name()));
+            if let Some(learners) = scripted {
+                let ours = found.learners.get(OURS).map(|ours| &ours.f1);
+                let gains = ours
+                    .map(|ours| gains(ours, scores(&learners)))
+                    .transpose()?;
+                found.from_script = Some(FromScript {
+                    learners,
+                    gains: gains.unwrap_or_default(),
+                });
+            }
+            regimes.insert(regime.name().to_owned(), found);
         }
         Ok(Self {
             format_version: FORMAT_VERSION,
             settings,
             conditions,
             oracle,
+            lightgbm_of_all_conditions: peers.map(|peers| peers.lightgbm_of_all_conditions),
             regimes,
         })
     }
+}
+
+/// A mean over all conditions as a share of the oracle's, seed by seed.
+pub(super) fn of_oracle(mean: &OverSeeds, oracle: &Oracle) -> OverSeeds {
+    let best = &oracle.f1[MEAN_OVER_CONDITIONS].per_seed;
+    let ratios = mean.per_seed.iter().zip(best).map(|(own, best)| own / best);
+    OverSeeds::of(ratios.collect())
+}
+
+fn scores(
+    learners: &BTreeMap<String, ScriptedLearner>,
+) -> impl Iterator<Item = (&String, &ByCondition)> {
+    learners.iter().map(|(name, learner)| (name, &learner.f1))
+}
+
+/// What ours gains over each of the others; p-values are adjusted for all of these.
+fn gains<'a>(
+    ours: &ByCondition,
+    others: impl Iterator<Item = (&'a String, &'a ByCondition)>,
+) -> CommandResult<Vec<Gain>> {
+    let ours = &ours[MEAN_OVER_CONDITIONS].per_seed;
+    let mut gains: Vec<Gain> = others
+        .map(|(name, other)| {
+            let other = &other[MEAN_OVER_CONDITIONS].per_seed;
+            let gain: Vec<f64> = ours.iter().zip(other).map(|(a, b)| a - b).collect();
+            Gain {
+                over: name.clone(),
+                p_value: wilcoxon_signed_rank(&gain).map_or(1., |test| test.p_value),
+                p_holm: 1.,
+                difference: OverSeeds::of(gain),
+            }
+        })
+        .collect();
+    let p_values: Vec<f64> = gains.iter().map(|gain| gain.p_value).collect();
+    for (gain, p_holm) in gains.iter_mut().zip(holm(&p_values)?) {
+        gain.p_holm = p_holm;
+    }
+    Ok(gains)
 }
 
 /// Ranks and tests.
@@ -147,29 +216,18 @@ fn compare(
             results.mean_rank = rank / conditions.len() as f64;
         }
     }
-    let mut gains = Vec::new();
-    if let Some(ours) = learners.get(OURS) {
-        let ours = &ours.f1[MEAN_OVER_CONDITIONS].per_seed;
-        for (name, other) in learners.iter().filter(|(name, _)| *name != OURS) {
-            let other = &other.f1[MEAN_OVER_CONDITIONS].per_seed;
-            let gain: Vec<f64> = ours.iter().zip(other).map(|(a, b)| a - b).collect();
-            gains.push(Gain {
-                over: name.clone(),
-                p_value: wilcoxon_signed_rank(&gain).map_or(1., |test| test.p_value),
-                p_holm: 1.,
-                difference: OverSeeds::of(gain),
-            });
-        }
-    }
-    let p_values: Vec<f64> = gains.iter().map(|gain| gain.p_value).collect();
-    for (gain, p_holm) in gains.iter_mut().zip(holm(&p_values)?) {
-        gain.p_holm = p_holm;
-    }
+    let others = learners.iter().filter(|(name, _)| *name != OURS);
+    let others = others.map(|(name, learner)| (name, &learner.f1));
+    let gains = match learners.get(OURS) {
+        Some(ours) => gains(&ours.f1, others)?,
+        None => Vec::new(),
+    };
     let n = learners.len();
     Ok(RegimeResults {
         critical_difference: critical_difference(n, conditions.len()),
         learners,
         gains,
+        from_script: None,
     })
 }
 
@@ -200,5 +258,88 @@ mod tests {
         assert!((critical_difference(4, 14).unwrap() - 1.25).abs() < 0.005);
         assert_eq!(critical_difference(1, 14), None);
         assert_eq!(critical_difference(20, 14), None);
+    }
+    #[test]
+    fn gains_are_paired_by_seed_and_adjusted_for_one_another() {
+        let mean = |values: &[f64]| {
+            ByCondition::from([(
+                MEAN_OVER_CONDITIONS.to_owned(),
+                OverSeeds::of(values.to_vec()),
+            )])
+        };
+        let ours = mean(&[0.5, 0.625, 0.75, 0.875, 0.5, 0.625]);
+        let worse = mean(&[0.25, 0.5, 0.25, 0.25, 0.125, 0.125]);
+        let names = ["equal".to_owned(), "worse".to_owned()];
+        let found = gains(&ours, names.iter().zip([&ours, &worse])).unwrap();
+        let [equal, better] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!(better.over, "worse");
+        let expected = [0.25, 0.125, 0.5, 0.625, 0.375, 0.5];
+        for (gain, expected) in better.difference.per_seed.iter().zip(expected) {
+            assert!((gain - expected).abs() < 1e-15, "{gain}");
+        }
+        assert!((better.difference.mean - 2.375 / 6.).abs() < 1e-15);
+        // All six signs alike: 2 of 64 ways, times two comparisons. With ties the test may be approximate.
+        assert!((0.025..0.05).contains(&better.p_value), "{better:?}");
+        assert!((better.p_holm - 2. * better.p_value).abs() < 1e-15);
+        assert!((equal.p_holm - 1.).abs() < 1e-15 && equal.difference.mean.abs() < 1e-15);
+    }
+    #[test]
+    fn learners_of_a_script_are_compared_on_their_splits_of_htru2_alone() {
+        use super::super::learner::Learner;
+        use super::super::outcome::LearnerOutcome;
+        use super::super::peers::split_of;
+        use super::super::regime::Regime;
+        use crate::experiment3::settings::DataSettings;
+
+        let conditions = Condition::all(&["ip".into(), "dm".into()]).unwrap();
+        let outcome = |seed: u64| SeedOutcome {
+            seed,
+            split_sha256: split_of(seed),
+            learners: vec![LearnerOutcome {
+                regime: Regime::Narrow,
+                learner: Learner::EmmaPlus,
+                hyper: super::super::hyper::Hyper::first(),
+                threshold: 0.5,
+                n_parameters: 1,
+                validation_loss: 0.1,
+                validation_f1: 0.9,
+                f1: conditions
+                    .iter()
+                    .map(|condition| (condition.name.clone(), 0.875))
+                    .collect(),
+            }],
+        };
+        let of = |source: &str| {
+            let data = DataSettings {
+                source: source.into(),
+                rows: 17_898,
+                positives: 1_639,
+                sha256: "ab".into(),
+                modes: vec!["ip".into(), "dm".into()],
+            };
+            let mut settings = Settings::new(data, vec![100, 101]).unwrap();
+            settings.learners = vec![Learner::EmmaPlus];
+            settings.regimes = vec![Regime::Narrow];
+            Results::new(settings, &[outcome(100), outcome(101)]).unwrap()
+        };
+        let results = of(HTRU2);
+        assert!(results.lightgbm_of_all_conditions.is_some());
+        let narrow = &results.regimes["narrow"];
+        let script = narrow.from_script.as_ref().unwrap();
+        assert_eq!(script.gains.len(), script.learners.len());
+        for gain in &script.gains {
+            let other = &script.learners[&gain.over].f1[MEAN_OVER_CONDITIONS];
+            for (gain, other) in gain.difference.per_seed.iter().zip(&other.per_seed) {
+                assert!((gain - (0.875 - other)).abs() < 1e-14);
+            }
+        }
+        // No place among the ranks, and none among the learners on the same draws.
+        assert_eq!(narrow.learners.len(), 1);
+        assert!((narrow.learners[OURS].mean_rank - 1.).abs() < 1e-15);
+        let results = of("simulated");
+        assert_eq!(results.lightgbm_of_all_conditions, None);
+        assert_eq!(results.regimes["narrow"].from_script, None);
     }
 }

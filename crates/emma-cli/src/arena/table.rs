@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::results::{RegimeResults, Results};
-use crate::experiment::over_seeds::OverSeeds;
+use super::standing::{gains, note, standings};
+use crate::experiment3::conditions::UNCORRUPTED;
 use crate::experiment3::results::MEAN_OVER_CONDITIONS;
 use crate::text::align;
 
@@ -28,36 +29,51 @@ pub(crate) fn table(results: &Results) -> String {
             .map(str::to_owned)
             .to_vec(),
         ];
-        for name in by_mean(found) {
-            let learner = &found.learners[&name];
+        for learner in standings(found) {
             rows.push(vec![
-                name.clone(),
-                learner.f1[MEAN_OVER_CONDITIONS].words(),
-                learner
-                    .of_oracle
-                    .as_ref()
-                    .map_or_else(|| "-".into(), OverSeeds::words),
-                format!("{:.2}", learner.mean_rank),
-                learner.f1["uncorrupted"].words(),
-                learner.n_parameters.to_string(),
+                learner.name(),
+                learner.mean().words(),
+                learner.of_oracle(),
+                learner.rank(),
+                learner.f1[UNCORRUPTED].words(),
+                learner.n_parameters(),
             ]);
         }
         align(&mut text, &rows);
         let _ = writeln!(text, "\nemma_plus gains, paired over seeds:\n");
         let mut rows = vec![["over", "mean F1", "p (Holm)"].map(str::to_owned).to_vec()];
-        for gain in &found.gains {
+        for (over, gain) in gains(found) {
             rows.push(vec![
-                gain.over.clone(),
+                over,
                 gain.difference.words(),
                 format!("{:.4}", gain.p_holm),
             ]);
         }
         align(&mut text, &rows);
+        if let Some(note) = note(found) {
+            let _ = writeln!(text, "\n{note}");
+        }
+    }
+    if let Some(mark) = upper_mark(results) {
+        let _ = writeln!(text, "\n{mark}");
     }
     text
 }
 
-/// Names of the learners by mean F1, the best first.
+/// What a learner reaches that knows all test conditions, beside the oracle; none where it is not known.
+pub(super) fn upper_mark(results: &Results) -> Option<String> {
+    let oracle = results.oracle.as_ref()?;
+    let mark = results.lightgbm_of_all_conditions.as_ref()?;
+    Some(format!(
+        "Upper marks, no rivals: the oracle's mean F1 is {}; that of LightGBM, trained by a script on all {} test \
+         conditions at once, {}.",
+        oracle.f1[MEAN_OVER_CONDITIONS].words(),
+        results.conditions.len(),
+        mark.f1[MEAN_OVER_CONDITIONS].words()
+    ))
+}
+
+/// Names of the arena's own learners by mean F1, the best first.
 pub(crate) fn by_mean(found: &RegimeResults) -> Vec<String> {
     let mut names: Vec<String> = found.learners.keys().cloned().collect();
     let mean = |name: &String| found.learners[name].f1[MEAN_OVER_CONDITIONS].mean;
