@@ -384,6 +384,8 @@ pub(crate) struct ScoreArgs {
     /// Add the p-value of every mode, and whether it is suspect: in a share of at most A of clean rows it is by mistake
     #[arg(long, value_name = "A", value_parser = parse_rate, allow_negative_numbers = true)]
     pub(crate) suspect_rate: Option<f64>,
+    #[command(flatten)]
+    pub(crate) risk: RiskArgs,
     /// Write the N rows of the highest probability alone, best first, with their rank
     #[arg(long, value_name = "N", value_parser = parse_rows, allow_negative_numbers = true)]
     pub(crate) top: Option<usize>,
@@ -394,6 +396,18 @@ pub(crate) struct ScoreArgs {
     /// row [default: error]
     #[arg(long, value_name = "error|missing", value_parser = missing_values())]
     pub(crate) nan: Option<MissingValues>,
+}
+
+/// A limit of the share of wrong answers.
+#[derive(Debug, Args)]
+pub(crate) struct RiskArgs {
+    /// Answer only where the share of wrong answers is at most R, going by labelled rows that training kept; score adds the
+    /// column answered, 1 or 0
+    #[arg(long, value_name = "R", value_parser = parse_rate, allow_negative_numbers = true)]
+    pub(crate) max_risk: Option<f64>,
+    /// Confidence that it is, for rows drawn as those were
+    #[arg(long, value_name = "C", default_value_t = 0.9, requires = "max_risk", value_parser = parse_rate, allow_negative_numbers = true)]
+    pub(crate) confidence: f64,
 }
 
 #[derive(Debug, Args)]
@@ -433,6 +447,8 @@ pub(crate) struct EvaluateArgs {
     /// Resamples for the intervals; 0 for none
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) resamples: usize,
+    #[command(flatten)]
+    pub(crate) risk: RiskArgs,
     /// Follow the main measure over levels of a corruption, such as ip:noise:0..4 or ip:noise:0..4/17
     #[arg(long, value_name = "MODE:KIND:FROM..TO")]
     pub(crate) curve: Option<CurveSpec>,

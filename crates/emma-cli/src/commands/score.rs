@@ -5,6 +5,7 @@ use emma_models::{
     Calibration, Checkpoint, ConformalGate, FalseAlarms, MissingModes, TrainedModel,
 };
 
+use crate::abstaining::Abstaining;
 use crate::args::{GlobalArgs, ScoreArgs};
 use crate::failure::{CommandResult, Failure};
 use crate::files;
@@ -35,7 +36,11 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
         .map_err(|error| error.in_file(&args.model))?;
     let sentences = sentences(args, global, &checkpoint, &model)?;
     let gate = gate(args, &checkpoint)?;
-    let layout = Layout::new(&model, args.explain, gate, sentences);
+    let abstaining = Abstaining::of(&args.risk, &args.model, &checkpoint)?;
+    if let (Some(abstaining), false) = (&abstaining, global.quiet) {
+        files::tell(&format!("note: {}", abstaining.note()));
+    }
+    let layout = Layout::new(&model, args.explain, gate, abstaining, sentences);
     let (missing_values, missing) = match args.nan {
         Some(MissingValues::AsNan) => (MissingValues::AsNan, MissingModes::LeaveOut),
         _ => (MissingValues::Refuse, MissingModes::Refuse),

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use emma_data::{ColumnPreview, TablePreview};
 
+use super::rows::PARTS;
+
 /// What columns are guessed to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Guess {
@@ -48,11 +50,10 @@ impl Guess {
                 .find_map(|name| columns.iter().find(|column| lower(column) == *name))
         };
         let is_split = |column: &&ColumnPreview| {
-            let parts = ["train", "validation", "test"];
             column
                 .values
                 .iter()
-                .all(|value| parts.contains(&value.as_str()))
+                .all(|value| PARTS.contains(&value.as_str()))
         };
         let split = named(&SPLITS).filter(is_split);
         let label = match label {
@@ -161,12 +162,13 @@ impl Guess {
         line("\n[split]".into());
         match &self.split_column {
             Some(column) => line(format!(
-                "# Says train, validation or test, row by row.\ncolumn = {}",
+                "# Says train, validation, test or calibration (for emma score --max-risk), row by row.\ncolumn = {}",
                 quoted(column)
             )),
             None => line(
                 "# Shares of the rows, class by class; column = \"NAME\" takes them from the table.\n\
-                 train = 0.67\nvalidation = 0.165\ntest = 0.165"
+                 train = 0.67\nvalidation = 0.165\ntest = 0.165\n\
+                 # calibration = 0.2 # of all rows, kept apart first: for emma score --max-risk with its guarantee"
                     .into(),
             ),
         }
