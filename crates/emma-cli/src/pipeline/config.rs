@@ -316,12 +316,13 @@ pub(crate) struct PlusConfig {
     /// Energies count as at most this; a mode that reaches it is replaced by its repair. Infinite for none.
     #[serde(deserialize_with = "ceiling")]
     pub(crate) energy_ceiling: f64,
-    /// Whether modes are blended with their repairs by a gate; if not, the network sees the repairs alone.
+    /// Whether modes are blended with their repairs by a gate; if not, as validation rows chose, the network sees the repairs
+    /// alone.
     pub(crate) gate: bool,
     /// Perceptrons that answer together.
     #[serde(deserialize_with = "count")]
     pub(crate) members: usize,
-    /// Share of the training rows that lose a mode.
+    /// Share of the training and validation rows that lose a mode.
     #[serde(deserialize_with = "probability")]
     pub(crate) mode_dropout: f64,
 }
@@ -330,7 +331,7 @@ impl Default for PlusConfig {
     fn default() -> Self {
         Self {
             energy_ceiling: 1.5,
-            gate: true,
+            gate: false,
             members: 4,
             mode_dropout: 0.2,
         }
