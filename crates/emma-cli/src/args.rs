@@ -172,8 +172,9 @@ pub(crate) struct Experiment1Args {
     pub(crate) data: Option<String>,
 }
 
+/// Where candidates come from.
 #[derive(Debug, Args)]
-pub(crate) struct Experiment2Args {
+pub(crate) struct SourceArgs {
     /// HTRU2 from the data folder, downloaded if it is not there (htru2), the simulated survey
     /// (simulated), the former or else the latter (auto), or a table with HTRU2's nine columns
     #[arg(long, value_name = "htru2|simulated|auto|FILE", default_value = "auto")]
@@ -181,6 +182,12 @@ pub(crate) struct Experiment2Args {
     /// Folder that holds htru2/HTRU_2.csv [default: $EMMA_DATA_DIR, else data/ in the workspace]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Experiment2Args {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) run: ExperimentArgs,
 }
@@ -224,13 +231,8 @@ pub(crate) enum ArenaCommand {
 pub(crate) struct Experiment3Args {
     #[command(subcommand)]
     pub(crate) command: Option<Experiment3Command>,
-    /// HTRU2 from the data folder, downloaded if it is not there (htru2), the simulated survey
-    /// (simulated), the former or else the latter (auto), or a table with HTRU2's nine columns
-    #[arg(long, value_name = "htru2|simulated|auto|FILE", default_value = "auto")]
-    pub(crate) data: String,
-    /// Folder that holds htru2/HTRU_2.csv [default: $EMMA_DATA_DIR, else data/ in the workspace]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// Number of seeds: splits, first values, noise
     #[arg(long, value_name = "K", default_value_t = 10, value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) seeds: usize,
@@ -422,6 +424,9 @@ pub(crate) struct TransformArgs {
     /// standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Put rows that cannot be transformed into a CSV file, with the reason, and go on [default: stop at the first]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
     /// What a missing value is: an error, or missing, as for emma score [default: error]
     #[arg(long, value_name = "error|missing", value_parser = missing_values())]
     pub(crate) nan: Option<MissingValues>,

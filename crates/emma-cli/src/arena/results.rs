@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use emma_models::statistics::{holm, wilcoxon_signed_rank};
+use emma_models::statistics::holm;
 use serde::{Deserialize, Serialize};
 
 use super::outcome::SeedOutcome;
 use super::settings::Settings;
 use crate::experiment::over_seeds::OverSeeds;
+use crate::experiment3::comparisons::p_value;
 use crate::experiment3::conditions::Condition;
 use crate::experiment3::oracle::Oracle;
 use crate::experiment3::results::MEAN_OVER_CONDITIONS;
@@ -155,7 +156,7 @@ fn compare(
             let gain: Vec<f64> = ours.iter().zip(other).map(|(a, b)| a - b).collect();
             gains.push(Gain {
                 over: name.clone(),
-                p_value: wilcoxon_signed_rank(&gain).map_or(1., |test| test.p_value),
+                p_value: p_value(&gain)?,
                 p_holm: 1.,
                 difference: OverSeeds::of(gain),
             });
