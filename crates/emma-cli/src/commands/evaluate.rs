@@ -10,10 +10,10 @@ use serde_json::json;
 
 use crate::abstaining::Abstaining;
 use crate::args::{EvaluateArgs, GlobalArgs, RowsArg};
-use crate::evaluation::answered::Answered;
 use crate::evaluation::curve::{Curve, CurvePoint, CurveSpec};
 use crate::evaluation::measured::Measured;
 use crate::evaluation::rows::LabeledTable;
+use crate::evaluation::selective_risk::SelectiveRisk;
 use crate::failure::{CommandResult, Failure};
 use crate::figures::Theme;
 use crate::files;
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> CommandResult<()>
     let prediction = pool.install(|| predict(&args.corrupt))?;
     let measured = pool.install(|| measured_of(&prediction.answers))?;
     let answered = abstaining
-        .map(|abstaining| Answered::of(&abstaining, &model, &prediction, &table))
+        .map(|abstaining| SelectiveRisk::of(&abstaining, &model, &prediction, &table))
         .transpose()?;
     let curve = match &args.curve {
         Some(spec) => Some(pool.install(|| curve(spec, args, &device, &measure))?),

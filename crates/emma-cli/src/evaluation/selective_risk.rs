@@ -11,7 +11,7 @@ use crate::text::{number, thousands};
 
 /// Coverage and risk of labelled rows at a limit.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Answered {
+pub(crate) struct SelectiveRisk {
     max_risk: f64,
     confidence: f64,
     score: DoubtScore,
@@ -26,7 +26,7 @@ pub(crate) struct Answered {
     risk: Option<f64>,
 }
 
-impl Answered {
+impl SelectiveRisk {
     /// Of what a model says of the rows of a table.
     pub(crate) fn of(
         abstaining: &Abstaining,
