@@ -172,8 +172,9 @@ pub(crate) struct Experiment1Args {
     pub(crate) data: Option<String>,
 }
 
+/// Where candidates come from.
 #[derive(Debug, Args)]
-pub(crate) struct Experiment2Args {
+pub(crate) struct SourceArgs {
     /// HTRU2 from the data folder, downloaded if it is not there (htru2), the simulated survey
     /// (simulated), the former or else the latter (auto), or a table with HTRU2's nine columns
     #[arg(long, value_name = "htru2|simulated|auto|FILE", default_value = "auto")]
@@ -181,6 +182,12 @@ pub(crate) struct Experiment2Args {
     /// Folder that holds htru2/HTRU_2.csv [default: $EMMA_DATA_DIR, else data/ in the workspace]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Experiment2Args {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) run: ExperimentArgs,
 }
@@ -229,13 +236,8 @@ pub(crate) enum ArenaCommand {
 pub(crate) struct Experiment3Args {
     #[command(subcommand)]
     pub(crate) command: Option<Experiment3Command>,
-    /// HTRU2 from the data folder, downloaded if it is not there (htru2), the simulated survey
-    /// (simulated), the former or else the latter (auto), or a table with HTRU2's nine columns
-    #[arg(long, value_name = "htru2|simulated|auto|FILE", default_value = "auto")]
-    pub(crate) data: String,
-    /// Folder that holds htru2/HTRU_2.csv [default: $EMMA_DATA_DIR, else data/ in the workspace]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// Number of seeds: splits, first values, noise
     #[arg(long, value_name = "K", default_value_t = 10, value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) seeds: usize,
@@ -389,6 +391,8 @@ pub(crate) struct ScoreArgs {
     /// Add the p-value of every mode, and whether it is suspect: in a share of at most A of clean rows it is by mistake
     #[arg(long, value_name = "A", value_parser = parse_rate, allow_negative_numbers = true)]
     pub(crate) suspect_rate: Option<f64>,
+    #[command(flatten)]
+    pub(crate) risk: RiskArgs,
     /// Write the N rows of the highest probability alone, best first, with their rank
     #[arg(long, value_name = "N", value_parser = parse_rows, allow_negative_numbers = true)]
     pub(crate) top: Option<usize>,
@@ -399,6 +403,18 @@ pub(crate) struct ScoreArgs {
     /// row [default: error]
     #[arg(long, value_name = "error|missing", value_parser = missing_values())]
     pub(crate) nan: Option<MissingValues>,
+}
+
+/// A limit of the share of wrong answers.
+#[derive(Debug, Args)]
+pub(crate) struct RiskArgs {
+    /// Answer only where the share of wrong answers is at most R, going by labelled rows that training kept; score adds the
+    /// column answered, 1 or 0
+    #[arg(long, value_name = "R", value_parser = parse_rate, allow_negative_numbers = true)]
+    pub(crate) max_risk: Option<f64>,
+    /// Confidence that it is, for rows drawn as those were
+    #[arg(long, value_name = "C", default_value_t = 0.9, requires = "max_risk", value_parser = parse_rate, allow_negative_numbers = true)]
+    pub(crate) confidence: f64,
 }
 
 #[derive(Debug, Args)]
@@ -413,6 +429,9 @@ pub(crate) struct TransformArgs {
     /// standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Put rows that cannot be transformed into a CSV file, with the reason, and go on [default: stop at the first]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
     /// What a missing value is: an error, or missing, as for emma score [default: error]
     #[arg(long, value_name = "error|missing", value_parser = missing_values())]
     pub(crate) nan: Option<MissingValues>,
@@ -438,6 +457,8 @@ pub(crate) struct EvaluateArgs {
     /// Resamples for the intervals; 0 for none
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) resamples: usize,
+    #[command(flatten)]
+    pub(crate) risk: RiskArgs,
     /// Follow the main measure over levels of a corruption, such as ip:noise:0..4 or ip:noise:0..4/17
     #[arg(long, value_name = "MODE:KIND:FROM..TO")]
     pub(crate) curve: Option<CurveSpec>,

@@ -1,5 +1,6 @@
 //! The `emma` program: reruns the EMMA thesis and scores tables.
 
+mod abstaining;
 mod arena;
 mod args;
 mod commands;

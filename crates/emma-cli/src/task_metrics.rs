@@ -89,8 +89,9 @@ impl TaskMetrics {
     }
 }
 
+/// Targets of a task with classes, as places among them.
 #[expect(clippy::cast_sign_loss, reason = "places among the classes")]
-fn classes(targets: &[f32]) -> impl Iterator<Item = usize> {
+pub(crate) fn classes(targets: &[f32]) -> impl Iterator<Item = usize> {
     targets.iter().map(|&target| target as usize)
 }
 

@@ -25,6 +25,8 @@ epochs = 3
 batch_size = 128
 corruption = ["noise:0.5", "missing"]
 validation_draws = 2
+[emma_plus]
+gate = true
 "#;
 
 const TRAIN: &str = "train emma.toml --data table.csv --quiet --out";
@@ -215,7 +217,7 @@ fn a_transform_blends_modes_with_their_repairs() {
     let header = "row,gated_ip_mean,gated_ip_std,gated_ip_skewness,gated_ip_excess_kurtosis,gated_dm_mean,\
                   gated_dm_std,gated_dm_skewness,gated_dm_excess_kurtosis,repaired_ip_mean,repaired_ip_std,\
                   repaired_ip_skewness,repaired_ip_excess_kurtosis,repaired_dm_mean,repaired_dm_std,\
-                  repaired_dm_skewness,repaired_dm_excess_kurtosis,log_odds_all,log_odds_ip,log_odds_dm,\
+                  repaired_dm_skewness,repaired_dm_excess_kurtosis,log_odds,log_odds_ip,log_odds_dm,\
                   attention_ip,attention_dm,energy_ip,energy_dm,label";
     assert_eq!(text.lines().next().unwrap(), header);
     let made = columns(&text);
@@ -244,7 +246,7 @@ fn a_transform_blends_modes_with_their_repairs() {
     assert!(n_open > 100, "{n_open}");
     // Evidence tells the classes apart.
     let mean = |label: f64| {
-        let own = made["log_odds_all"].iter().zip(&made["label"]);
+        let own = made["log_odds"].iter().zip(&made["label"]);
         let own: Vec<f64> = own
             .filter(|pair| *pair.1 == label)
             .map(|pair| *pair.0)
@@ -273,9 +275,100 @@ fn a_transform_blends_modes_with_their_repairs() {
 }
 
 #[test]
+fn by_default_there_is_no_gate_and_the_network_sees_repairs_alone() {
+    let place = untrained();
+    let config = CONFIG.replace("gate = true", "members = 2");
+    place.write("emma.toml", &config);
+    place.succeed(&format!("{TRAIN} model"));
+    let model = "model/model.safetensors";
+    assert_eq!(
+        Parts::of(&place.read(model)).metadata["energy"]["gate"],
+        Value::Null
+    );
+    let text = place.succeed(&format!("inspect --model {model}"));
+    assert!(text.contains("No gate"), "{text}");
+    let made = columns(&place.succeed(&format!("transform --model {model} --data table.csv")));
+    assert_eq!(made["gated_ip_mean"], made["repaired_ip_mean"]);
+    assert!(
+        made["attention_dm"]
+            .iter()
+            .all(|&attention| attention == 0.)
+    );
+}
+
+#[test]
+fn validation_rows_lose_modes_as_training_rows_do() {
+    let place = untrained();
+    let config = CONFIG
+        .replace("epochs = 3", "epochs = 15\nlearning_rate = 0.01")
+        .replace("[\"noise:0.5\", \"missing\"]", "[\"noise:0.001\"]");
+    let worse = |mode_dropout: &str| {
+        place.write("emma.toml", config.replace("gate = true", mode_dropout));
+        place.succeed(&format!("{TRAIN} model --fresh"));
+        let metrics: Value = serde_json::from_str(&place.read_text("model/metrics.json")).unwrap();
+        let brier = |measures: &Value| measures["brier"].as_f64().unwrap();
+        brier(&metrics["validation"]) / brier(&metrics["test"]["uncorrupted"])
+    };
+    // Rows like clean ones, but for their modes.
+    let (all, one) = (worse("mode_dropout = 0.0"), worse("mode_dropout = 1.0"));
+    assert!(one > 1.3 * all, "{one} {all}");
+}
+
+#[test]
+fn rows_that_cannot_be_transformed_are_put_aside() {
+    let place = trained();
+    let table = with_holes(&place, 4, &[(0, 2, 1), (2, 0, 8)]);
+    place.write("holes.csv", &table);
+    let command = "transform --model model.safetensors --data holes.csv";
+    place.fail(2, &format!("{command} --out made.csv"));
+    assert!(!place.exists("made.csv"));
+    let output = place.run(&format!("{command} --rejects rejects.csv --out made.csv"));
+    assert!(output.status.success());
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "transformed 2 rows, rejected 2\n"
+    );
+    let whole = place.succeed(&format!("transform {ON_TABLE}"));
+    let lines: Vec<&str> = whole.lines().collect();
+    let expected = [lines[0], lines[2], lines[4]].map(|line| format!("{line}\n"));
+    assert_eq!(place.read_text("made.csv"), expected.concat());
+    let rejects = place.read_text("rejects.csv");
+    let rejected: Vec<&str> = rejects.lines().collect();
+    assert_eq!(rejected.len(), 3);
+    for (line, row) in rejected[1..].iter().zip([0, 2]) {
+        assert!(
+            line.starts_with(&format!("{row},{},\"expected a number", row + 2)),
+            "{line}"
+        );
+        let record = table.lines().nth(row + 1).unwrap();
+        assert!(line.ends_with(&format!("\"{record}\"")), "{line}");
+    }
+    // With missing values taken as such, only the row that lacks everything is.
+    place.succeed(&format!(
+        "{command} --nan missing --rejects rejects.csv --quiet"
+    ));
+    assert_eq!(place.read_text("rejects.csv").lines().count(), 2);
+    let same = place.fail(2, &format!("{command} --rejects made.csv --out made.csv"));
+    assert!(same.contains("--rejects"), "{same}");
+}
+
+#[test]
+fn a_mode_may_be_called_all() {
+    let place = untrained();
+    place.write("emma.toml", CONFIG.replace("ip = [", "all = ["));
+    place.succeed(&format!("{TRAIN} model"));
+    let text = place.succeed("transform --model model/model.safetensors --data table.csv");
+    let header = text.lines().next().unwrap();
+    assert!(
+        header.contains(",log_odds,log_odds_all,log_odds_dm,"),
+        "{header}"
+    );
+}
+
+#[test]
 fn a_transform_by_the_thesis_model_shrinks_modes_to_their_means() {
     let place = untrained();
-    let config = CONFIG.replace("emma_plus", "with");
+    let config = CONFIG.replace("\"emma_plus\"", "\"with\"");
     place.write("emma.toml", format!("{config}[energy]\nepochs = 2\n"));
     place.succeed(&format!("{TRAIN} model"));
     let model = "model/model.safetensors";
@@ -393,7 +486,7 @@ fn what_it_cannot_do_is_said() {
     });
     place.write("cut", &file[..file.len() - 100]);
     refused("score --data table.csv --model cut");
-    place.write("base.toml", CONFIG.replace("emma_plus", "base"));
+    place.write("base.toml", CONFIG.replace("\"emma_plus\"", "\"base\""));
     place.succeed("train base.toml --data table.csv --quiet --out base");
     refused("transform --data table.csv --model base/model.safetensors");
     place.write(

@@ -8,8 +8,7 @@
 //!    network, [`Concatenation`], [`SingleMode`] and [`AlternativeAttention`] have no energies. The network
 //!    is any `candle_nn::Module`; [`Mlp`] is the thesis's, [`EnsembleMlp`] several that answer together, and
 //!    [`numerical_embedding`] has what may stand before either.
-//!    is any `candle_nn::Module`; [`Mlp`] is the thesis's. Others' ways to fuse modes are there to compare
-//!    with: [`EmbraceNet`], [`MixtureOfExperts`], [`QualityAwareFusion`], [`PredictiveDynamicFusion`],
+//!    Others' ways to fuse modes are there to compare with: [`EmbraceNet`], [`MixtureOfExperts`], [`QualityAwareFusion`], [`PredictiveDynamicFusion`],
 //!    [`TrustedMultiView`].
 //! 3. [`train`] runs Adam over mini-batches and keeps the parameters of the best epoch; a
 //!    [`TrainingSession`] stops and goes on. [`TrainingRows`]
@@ -21,7 +20,8 @@
 //!    the scores, also of rows that lack modes; a [`Calibration`] says which potentials are ordinary,
 //!    and a [`DriftMonitor`] alarms when those of a stream are no longer.
 //! 6. A [`ConformalGate`] masks the modes of a row that are suspect, at a chosen rate of false alarms;
-//!    [`SelectivePrediction`] answers those rows alone whose error rate it can vouch for.
+//!    [`SelectivePrediction`] answers those rows alone whose error rate it can vouch for, by the labelled rows of an
+//!    [`Abstention`].
 //!
 //! ```
 #![doc = include_str!("../examples/robust_classifier.rs")]
@@ -38,6 +38,7 @@
 
 #![deny(missing_docs)]
 
+pub mod abstention;
 pub mod baselines;
 pub mod batch;
 pub mod calibration;
@@ -67,6 +68,7 @@ pub mod threshold;
 pub mod trained;
 pub mod training;
 
+pub use abstention::{Abstention, AbstentionRows, DoubtScore, JudgedRows};
 pub use baselines::{
     AlternativeAttention, Concatenation, EmbraceNet, EmbraceNetConfig, MixtureOfExperts,
     MixtureOfExpertsConfig, PredictiveDynamicFusion, PredictiveDynamicFusionConfig,
@@ -93,14 +95,14 @@ pub use numerical_embedding::{
     QuantileBins,
 };
 pub use risk_coverage::{RiskCoverage, RiskCoveragePoint};
-pub use selective_prediction::{RiskLimit, SelectivePrediction};
+pub use selective_prediction::{RiskLimit, ScoredRows, SelectivePrediction, TestedRows};
 pub use standardize::Standardize;
 pub use statistics::MeanInterval;
 pub use task::Task;
 pub use threshold::ThresholdRule;
 pub use trained::{
     Answers, EmmaPlusSettings, Explanation, MissingModes, Prediction, RowEnergies, RowFault,
-    RowScores, RowTransforms, TrainedModel, scoring_type,
+    RowScores, RowTransforms, TrainedModel, decided_class, scoring_type,
 };
 pub use training::{
     EpochLosses, Loss, StandardForm, Trainee, TrainingConfig, TrainingHistory, TrainingRows,

@@ -36,6 +36,51 @@ impl RiskLimit {
         }
         Ok(())
     }
+
+    /// Level of each of so many sequences of tests.
+    fn level(self, n_starts: usize) -> f64 {
+        (1. - self.confidence) / n_starts.max(1) as f64
+    }
+}
+
+/// Labelled rows of one kind: clean ones, say, or such with faults.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScoredRows<'a> {
+    /// High for rows that are not to be trusted, `[rows]`.
+    pub scores: &'a [f32],
+    /// Whether the row's answer is wrong, `[rows]`.
+    pub errors: &'a [bool],
+}
+
+impl ScoredRows<'_> {
+    fn n_rows(&self) -> usize {
+        self.scores.len()
+    }
+}
+
+/// What became of the tested rows of one kind.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TestedRows {
+    /// Rows that the threshold was tested on.
+    pub n_tested: usize,
+    /// Those of them that are answered.
+    pub n_answered: usize,
+    /// Errors among these.
+    pub n_errors: usize,
+    /// Upper Clopper-Pearson bound of the risk, at the level at which the threshold was tested.
+    pub risk_bound: f64,
+}
+
+impl TestedRows {
+    /// Share of the tested rows that are answered.
+    pub fn coverage(&self) -> f64 {
+        self.n_answered as f64 / self.n_tested as f64
+    }
+
+    /// Share of errors among the tested rows that are answered.
+    pub fn risk(&self) -> f64 {
+        self.n_errors as f64 / self.n_answered as f64
+    }
 }
 
 /// A threshold of a score, such as the total energy, up to which rows are answered, so that the share of errors among
@@ -47,6 +92,12 @@ impl RiskLimit {
 /// Clopper-Pearson bound of `R(λ_j)` is at most r. Testing begins at K places in the sequence, evenly spread, the
 /// last of them at `λ_J`; from each it goes on to larger thresholds as long as it rejects, at the level `(1 − confidence) / K`.
 /// The largest threshold that was rejected is taken.
+///
+/// # Several kinds of rows
+/// The hypothesis is then that `R(λ_j) > r` for any one of the kinds, and it is rejected where it is for each of them
+/// (an intersection-union test: no level is lost, and the kinds' rows may depend on each other). The risk of a mixture of
+/// kinds is a mean of theirs, weighted by how many rows of each are answered. So with clean rows and rows of which half are
+/// corrupted the limit holds for every share of corrupted rows from none to half.
 ///
 /// # Guarantee
 /// For rows drawn alike and independently, those to be answered as those calibrated on:
@@ -60,7 +111,8 @@ impl RiskLimit {
 /// # Source
 /// A. N. Angelopoulos, S. Bates, E. J. Candès, M. I. Jordan and L. Lei, "Learn then test" (2021), arXiv:2110.01052,
 /// fixed-sequence testing with several starts; Y. Geifman and R. El-Yaniv, "Selective classification for deep neural
-/// networks" (2017); C. J. Clopper and E. S. Pearson (1934).
+/// networks" (2017); C. J. Clopper and E. S. Pearson (1934); R. L. Berger, "Multiparameter hypothesis testing and acceptance
+/// sampling" (1982), intersection-union tests.
 ///
 /// ```
 /// use emma_models::{RiskLimit, SelectivePrediction};
@@ -74,14 +126,11 @@ impl RiskLimit {
 /// assert!(selective.risk_bound() <= 0.05);
 /// # Ok::<(), emma_models::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SelectivePrediction {
     threshold: f32,
     limit: RiskLimit,
-    n_tested: usize,
-    n_answered: usize,
-    n_errors: usize,
-    risk_bound: f64,
+    tested: Vec<TestedRows>,
 }
 
 impl SelectivePrediction {
@@ -99,37 +148,34 @@ impl SelectivePrediction {
     /// [`Error::NoRows`], [`Error::LabelCount`], [`Error::InvalidSetting`] for a limit outside its range;
     /// [`Error::TooFewRows`] if there are so few rows that not even answers without an error would do.
     pub fn calibrate(scores: &[f32], errors: &[bool], limit: RiskLimit) -> Result<Option<Self>> {
-        check_rows(scores, errors)?;
+        Self::calibrate_on_each(&[ScoredRows { scores, errors }], limit)
+    }
+
+    /// The same for several kinds of rows, each of which the limit is kept for. Every fourth row of each kind tells where
+    /// thresholds may lie.
+    ///
+    /// # Errors
+    /// As [`calibrate`](Self::calibrate), also for a single kind; [`Error::NoRows`] without any kind.
+    pub fn calibrate_on_each(kinds: &[ScoredRows<'_>], limit: RiskLimit) -> Result<Option<Self>> {
+        check_kinds(kinds)?;
         limit.check()?;
-        let n_tested = scores.len() - scores.len().div_ceil(THRESHOLDS_FROM_EVERY);
-        // (1 − risk)^n ≤ level.
-        let fewest = ((1. - limit.confidence) / N_STARTS as f64).ln() / (-limit.risk).ln_1p();
-        if (n_tested as f64) < fewest {
-            #[expect(clippy::cast_sign_loss, reason = "a quotient of negative numbers")]
-            let fewest = fewest.ceil() as usize;
-            return Err(Error::TooFewRows {
-                what: "rows to vouch for a risk by",
-                expected: (fewest * THRESHOLDS_FROM_EVERY).div_ceil(THRESHOLDS_FROM_EVERY - 1),
-                found: scores.len(),
-            });
+        for rows in kinds {
+            let n_tested = rows.n_rows() - rows.n_rows().div_ceil(THRESHOLDS_FROM_EVERY);
+            // (1 − risk)^n ≤ level.
+            let fewest = limit.level(N_STARTS).ln() / (-limit.risk).ln_1p();
+            if (n_tested as f64) < fewest {
+                #[expect(clippy::cast_sign_loss, reason = "a quotient of negative numbers")]
+                let fewest = fewest.ceil() as usize;
+                return Err(Error::TooFewRows {
+                    what: "rows to vouch for a risk by",
+                    expected: (fewest * THRESHOLDS_FROM_EVERY).div_ceil(THRESHOLDS_FROM_EVERY - 1),
+                    found: rows.n_rows(),
+                });
+            }
         }
-        let mut apart: Vec<f32> = scores
-            .iter()
-            .copied()
-            .step_by(THRESHOLDS_FROM_EVERY)
-            .filter(|score| score.is_finite())
-            .collect();
-        apart.sort_by(f32::total_cmp);
-        let n = apart.len();
-        let mut thresholds: Vec<f32> = (1..=N_THRESHOLDS.min(n))
-            .map(|k| apart[(k * n).div_ceil(N_THRESHOLDS.min(n)) - 1])
-            .collect();
-        thresholds.dedup();
-        let is_tested = |row: usize| !row.is_multiple_of(THRESHOLDS_FROM_EVERY);
-        let tested = || (0..scores.len()).filter(|&row| is_tested(row));
-        let tested_scores: Vec<f32> = tested().map(|row| scores[row]).collect();
-        let tested_errors: Vec<bool> = tested().map(|row| errors[row]).collect();
-        Self::among(&thresholds, &tested_scores, &tested_errors, limit)
+        let tested: Vec<Tested> = kinds.iter().map(Tested::of).collect();
+        let tested: Vec<ScoredRows<'_>> = tested.iter().map(Tested::rows).collect();
+        Self::among_for_each(&thresholds(kinds), &tested, limit)
     }
 
     /// Chooses among thresholds that were fixed without looking at these rows; none if no one keeps to the limit.
@@ -147,7 +193,19 @@ impl SelectivePrediction {
         errors: &[bool],
         limit: RiskLimit,
     ) -> Result<Option<Self>> {
-        check_rows(scores, errors)?;
+        Self::among_for_each(thresholds, &[ScoredRows { scores, errors }], limit)
+    }
+
+    /// The same for several kinds of rows, each of which the limit is kept for.
+    ///
+    /// # Errors
+    /// As [`among`](Self::among); [`Error::NoRows`] without any kind.
+    pub fn among_for_each(
+        thresholds: &[f32],
+        kinds: &[ScoredRows<'_>],
+        limit: RiskLimit,
+    ) -> Result<Option<Self>> {
+        check_kinds(kinds)?;
         limit.check()?;
         for (index, threshold) in thresholds.iter().enumerate() {
             let ascends = index == 0 || thresholds[index - 1] < *threshold;
@@ -158,39 +216,66 @@ impl SelectivePrediction {
                 });
             }
         }
-        let n_starts = N_STARTS.min(thresholds.len());
-        let level = (1. - limit.confidence) / n_starts.max(1) as f64;
-        let answered: Vec<(usize, usize)> = thresholds
-            .iter()
-            .map(|threshold| {
-                let own = scores.iter().zip(errors);
-                let own = own.filter(|(score, _)| *score <= threshold);
-                own.fold((0, 0), |(n, wrong), (_, &is_error)| {
-                    (n + 1, wrong + usize::from(is_error))
-                })
+        let level = limit.level(N_STARTS.min(thresholds.len()));
+        let keeps = |threshold: f32| {
+            kinds.iter().all(|rows| {
+                let (n_answered, n_errors) = answered(rows, threshold);
+                probability_of_at_most(n_errors, n_answered, limit.risk) <= level
             })
-            .collect();
-        let keeps = |&(n_answered, n_errors): &(usize, usize)| {
-            probability_of_at_most(n_errors, n_answered, limit.risk) <= level
         };
-        let last_kept = (1..=n_starts).filter_map(|start| {
-            let first = start * thresholds.len() / n_starts - 1;
-            let n_kept = answered[first..].iter().take_while(|own| keeps(own));
-            (first + n_kept.count())
+        let last_kept = starts(thresholds.len()).filter_map(|first| {
+            let later = thresholds[first..].iter();
+            let n_kept = later.take_while(|&&threshold| keeps(threshold)).count();
+            (first + n_kept)
                 .checked_sub(1)
                 .filter(|&last| last >= first)
         });
         Ok(last_kept.max().map(|index| {
-            let (n_answered, n_errors) = answered[index];
+            let threshold = thresholds[index];
+            let of_kind = |rows: &ScoredRows<'_>| {
+                let (n_answered, n_errors) = answered(rows, threshold);
+                TestedRows {
+                    n_tested: rows.n_rows(),
+                    n_answered,
+                    n_errors,
+                    risk_bound: upper_bound(n_errors, n_answered, level),
+                }
+            };
             Self {
-                threshold: thresholds[index],
+                threshold,
                 limit,
-                n_tested: scores.len(),
-                n_answered,
-                n_errors,
-                risk_bound: upper_bound(n_errors, n_answered, level),
+                tested: kinds.iter().map(of_kind).collect(),
             }
         }))
+    }
+
+    /// The least risk for which [`calibrate_on_each`](Self::calibrate_on_each) chooses a threshold on these rows, with a
+    /// confidence: of the places at which testing begins, the lowest upper bound of the risk. 1 if no row could be answered.
+    ///
+    /// Who asks for a risk because it is the least has chosen it by the rows: the confidence is then a little less.
+    ///
+    /// # Errors
+    /// As [`calibrate_on_each`](Self::calibrate_on_each), but for too few rows.
+    pub fn least_risk(kinds: &[ScoredRows<'_>], confidence: f64) -> Result<f64> {
+        check_kinds(kinds)?;
+        // Any risk: what is checked is the confidence.
+        let limit = RiskLimit {
+            risk: 0.5,
+            confidence,
+        };
+        limit.check()?;
+        let tested: Vec<Tested> = kinds.iter().map(Tested::of).collect();
+        let thresholds = thresholds(kinds);
+        // With fewer thresholds than starts this is a little too high, never too low.
+        let level = limit.level(N_STARTS);
+        let bounds = starts(thresholds.len()).map(|first| {
+            let of_kind = |tested: &Tested| {
+                let (n_answered, n_errors) = answered(&tested.rows(), thresholds[first]);
+                upper_bound(n_errors, n_answered, level)
+            };
+            tested.iter().map(of_kind).fold(0., f64::max)
+        });
+        Ok(bounds.fold(1., f64::min))
     }
 
     /// Whether a row of this score is answered.
@@ -208,20 +293,94 @@ impl SelectivePrediction {
         self.limit
     }
 
-    /// Share of the tested rows that it answers.
+    /// What became of the tested rows, kind by kind in their order.
+    pub fn tested(&self) -> &[TestedRows] {
+        &self.tested
+    }
+
+    /// Share of the tested rows that it answers; the smallest of the kinds'.
     pub fn coverage(&self) -> f64 {
-        self.n_answered as f64 / self.n_tested as f64
+        let all = self.tested.iter().map(TestedRows::coverage);
+        all.fold(1., f64::min)
     }
 
-    /// Share of errors among the tested rows that it answers.
+    /// Share of errors among the tested rows that it answers; the largest of the kinds'.
     pub fn risk(&self) -> f64 {
-        self.n_errors as f64 / self.n_answered as f64
+        self.tested.iter().map(TestedRows::risk).fold(0., f64::max)
     }
 
-    /// Upper Clopper-Pearson bound of the risk, at the level at which the threshold was tested; at most the risk of the limit.
+    /// Upper Clopper-Pearson bound of the risk, at the level at which the threshold was tested, the largest of the kinds';
+    /// at most the risk of the limit.
     pub fn risk_bound(&self) -> f64 {
-        self.risk_bound
+        let all = self.tested.iter().map(|rows| rows.risk_bound);
+        all.fold(0., f64::max)
     }
+}
+
+/// The rows of a kind that are tested on: all but every fourth.
+struct Tested {
+    scores: Vec<f32>,
+    errors: Vec<bool>,
+}
+
+impl Tested {
+    fn of(rows: &ScoredRows<'_>) -> Self {
+        let tested = || (0..rows.n_rows()).filter(|row| !row.is_multiple_of(THRESHOLDS_FROM_EVERY));
+        Self {
+            scores: tested().map(|row| rows.scores[row]).collect(),
+            errors: tested().map(|row| rows.errors[row]).collect(),
+        }
+    }
+
+    fn rows(&self) -> ScoredRows<'_> {
+        ScoredRows {
+            scores: &self.scores,
+            errors: &self.errors,
+        }
+    }
+}
+
+/// At even shares of every fourth row, all kinds together; ascending.
+fn thresholds(kinds: &[ScoredRows<'_>]) -> Vec<f32> {
+    let every = |rows: &ScoredRows<'_>| -> Vec<f32> {
+        let apart = rows.scores.iter().step_by(THRESHOLDS_FROM_EVERY);
+        apart.copied().filter(|score| score.is_finite()).collect()
+    };
+    let mut apart: Vec<f32> = kinds.iter().flat_map(every).collect();
+    apart.sort_by(f32::total_cmp);
+    let n = apart.len();
+    let n_thresholds = N_THRESHOLDS.min(n);
+    let mut thresholds: Vec<f32> = (1..=n_thresholds)
+        .map(|k| apart[(k * n).div_ceil(n_thresholds) - 1])
+        .collect();
+    thresholds.dedup();
+    thresholds
+}
+
+/// Where testing begins in a sequence of thresholds.
+fn starts(n_thresholds: usize) -> impl Iterator<Item = usize> {
+    let n_starts = N_STARTS.min(n_thresholds);
+    (1..=n_starts).map(move |start| start * n_thresholds / n_starts - 1)
+}
+
+/// How many rows are answered up to a threshold, and how many of them wrongly.
+fn answered(rows: &ScoredRows<'_>, threshold: f32) -> (usize, usize) {
+    let own = rows.scores.iter().zip(rows.errors);
+    let own = own.filter(|(score, _)| **score <= threshold);
+    own.fold((0, 0), |(n, wrong), (_, &is_error)| {
+        (n + 1, wrong + usize::from(is_error))
+    })
+}
+
+fn check_kinds(kinds: &[ScoredRows<'_>]) -> Result<()> {
+    if kinds.is_empty() {
+        return Err(Error::NoRows {
+            what: "scores and errors",
+        });
+    }
+    kinds
+        .iter()
+        .try_for_each(|rows| check_rows(rows.scores, rows.errors))
 }
 
 /// `P(X ≤ k)` for X binomial of n trials of probability q: `I_(1−q)(n − k, k + 1)`.
@@ -296,6 +455,70 @@ mod tests {
         assert_eq!(chosen(|score, _| score < 1.), None);
         // Half of them wrong: 50 of 1000 at the end will do, though the first start fails.
         assert_eq!(chosen(|score, row| score < 1. && row % 2 == 0), Some(9.));
+    }
+
+    #[test]
+    fn every_kind_of_rows_keeps_the_limit() {
+        let scores: Vec<f32> = (0..1000u16).map(|row| f32::from(row * 7 % 1000)).collect();
+        let wrong_from = |first: f32| -> Vec<bool> {
+            let errors = scores.iter().map(|&score| score >= first);
+            errors.collect()
+        };
+        let (few, many) = (wrong_from(900.), wrong_from(500.));
+        let rows = |errors| ScoredRows {
+            scores: &scores,
+            errors,
+        };
+        let chosen = |kinds: &[ScoredRows<'_>]| {
+            let found = SelectivePrediction::calibrate_on_each(kinds, LIMIT).unwrap();
+            found.unwrap()
+        };
+        let (alone, worse) = (chosen(&[rows(&few)]), chosen(&[rows(&many)]));
+        assert!(alone.threshold() > 900. && worse.threshold() < 600.);
+        for both in [[rows(&few), rows(&many)], [rows(&many), rows(&few)]] {
+            let both = chosen(&both);
+            assert_eq!(Some(both.threshold()), Some(worse.threshold()));
+            assert_eq!(Some(both.risk_bound()), Some(worse.risk_bound()));
+            assert_eq!(both.tested().len(), 2);
+            let few = both.tested().iter().find(|rows| rows.n_errors == 0);
+            assert!(few.unwrap().risk_bound < both.risk_bound());
+        }
+        assert!(SelectivePrediction::calibrate_on_each(&[], LIMIT).is_err());
+    }
+
+    #[test]
+    fn the_least_risk_is_the_least_that_a_threshold_is_found_for() {
+        // One error in thirty, wherever; and rows that are all wrong.
+        let scores: Vec<f32> = (0..500u16).map(|row| f32::from(row * 7 % 500)).collect();
+        let errors: Vec<bool> = (0..500).map(|row| row % 30 == 1).collect();
+        let kinds = [ScoredRows {
+            scores: &scores,
+            errors: &errors,
+        }];
+        let least = SelectivePrediction::least_risk(&kinds, 0.9).unwrap();
+        let found = |risk: f64| {
+            let limit = RiskLimit {
+                risk,
+                confidence: 0.9,
+            };
+            let found = SelectivePrediction::calibrate_on_each(&kinds, limit);
+            found.unwrap().is_some()
+        };
+        assert!(least > 0.03 && least < 0.1, "{least}");
+        assert!(found(least) && !found(least - 1e-9));
+        // Of few rows without an error it is what so many can vouch for: 1 − .02^(1/38).
+        let few = [ScoredRows {
+            scores: &[0.; 51],
+            errors: &[false; 51],
+        }];
+        let least = SelectivePrediction::least_risk(&few, 0.9).unwrap();
+        assert!((least - (1. - f64::powf(0.02, 1. / 38.))).abs() < 1e-12);
+        let all = [ScoredRows {
+            scores: &scores,
+            errors: &[true; 500],
+        }];
+        assert!(SelectivePrediction::least_risk(&all, 0.9).unwrap() >= 1.);
+        assert!(SelectivePrediction::least_risk(&all, 1.5).is_err());
     }
 
     #[test]

@@ -141,6 +141,7 @@ mod tests {
             network: Kind::new(kind),
             threshold: 0.25,
             task: crate::task::Task::default(),
+            abstention: None,
             training: serde_json::Map::new(),
         };
         let mut tensors = BTreeMap::new();

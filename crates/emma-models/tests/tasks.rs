@@ -120,6 +120,7 @@ fn metadata(task: &Task) -> ModelMetadata {
         network: Kind::new(MLP),
         threshold: 0.5,
         task: task.clone(),
+        abstention: None,
         training: serde_json::Map::new(),
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use emma_models::statistics::{holm, wilcoxon_signed_rank};
+use emma_models::statistics::holm;
 use serde::{Deserialize, Serialize};
 
 use super::outcome::SeedOutcome;
 use super::peers::{Peers, ScriptedLearner};
 use super::settings::Settings;
 use crate::experiment::over_seeds::OverSeeds;
+use crate::experiment3::comparisons::p_value;
 use crate::experiment3::conditions::Condition;
 use crate::experiment3::oracle::Oracle;
 use crate::experiment3::results::{ByCondition, MEAN_OVER_CONDITIONS};
@@ -177,14 +178,14 @@ fn gains<'a>(
         .map(|(name, other)| {
             let other = &other[MEAN_OVER_CONDITIONS].per_seed;
             let gain: Vec<f64> = ours.iter().zip(other).map(|(a, b)| a - b).collect();
-            Gain {
+            Ok(Gain {
                 over: name.clone(),
-                p_value: wilcoxon_signed_rank(&gain).map_or(1., |test| test.p_value),
+                p_value: p_value(&gain)?,
                 p_holm: 1.,
                 difference: OverSeeds::of(gain),
-            }
+            })
         })
-        .collect();
+        .collect::<CommandResult<_>>()?;
     let p_values: Vec<f64> = gains.iter().map(|gain| gain.p_value).collect();
     for (gain, p_holm) in gains.iter_mut().zip(holm(&p_values)?) {
         gain.p_holm = p_holm;

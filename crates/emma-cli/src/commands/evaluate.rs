@@ -4,14 +4,16 @@ use std::fmt::Write as _;
 
 use candle_core::Device;
 use emma_data::{ModeCorruption, generator};
-use emma_models::{Checkpoint, TrainedModel};
+use emma_models::{Answers, Checkpoint, TrainedModel};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::json;
 
+use crate::abstaining::Abstaining;
 use crate::args::{EvaluateArgs, GlobalArgs, RowsArg};
 use crate::evaluation::curve::{Curve, CurvePoint, CurveSpec};
 use crate::evaluation::measured::Measured;
 use crate::evaluation::rows::LabeledTable;
+use crate::evaluation::selective_risk::SelectiveRisk;
 use crate::failure::{CommandResult, Failure};
 use crate::figures::Theme;
 use crate::files;
@@ -43,18 +45,26 @@ pub(crate) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> CommandResult<()>
     let model = TrainedModel::from_checkpoint(&checkpoint, &device)
         .map_err(|error| error.in_file(&args.model))?;
     check_modes(args, &model)?;
+    let abstaining = Abstaining::of(&args.risk, &args.model, &checkpoint)?;
     let table = LabeledTable::open(&args.data, &checkpoint)?;
     let pool = pool(global, &device)?;
-    let measure = |corruptions: &[ModeCorruption]| -> CommandResult<Measured> {
+    let predict = |corruptions: &[ModeCorruption]| {
         // The same draws whatever else is measured.
         let mut rng = generator(args.seed, "evaluation");
-        let answers = table
-            .answers(&model, corruptions, args.rows, &mut rng)
-            .map_err(|failure| failure.context(args.data.display().to_string()))?;
-        let mut rng = generator(args.seed, "bootstrap");
-        Measured::of(&model, &answers, &table, args.resamples, &mut rng)
+        table
+            .prediction(&model, corruptions, args.rows, &mut rng)
+            .map_err(|failure| failure.context(args.data.display().to_string()))
     };
-    let measured = pool.install(|| measure(&args.corrupt))?;
+    let measured_of = |answers: &Answers| {
+        let mut rng = generator(args.seed, "bootstrap");
+        Measured::of(&model, answers, &table, args.resamples, &mut rng)
+    };
+    let measure = |corruptions: &[ModeCorruption]| measured_of(&predict(corruptions)?.answers);
+    let prediction = pool.install(|| predict(&args.corrupt))?;
+    let measured = pool.install(|| measured_of(&prediction.answers))?;
+    let answered = abstaining
+        .map(|abstaining| SelectiveRisk::of(&abstaining, &model, &prediction, &table))
+        .transpose()?;
     let curve = match &args.curve {
         Some(spec) => Some(pool.install(|| curve(spec, args, &device, &measure))?),
         None => None,
@@ -80,10 +90,19 @@ pub(crate) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> CommandResult<()>
             "threshold": model.metadata().threshold,
             "metrics": measured.metrics,
             "intervals": measured.intervals,
+            "abstention": answered,
             "curve": curve,
         }));
     }
-    files::print(&text(args, &table, &measured, curve.as_ref()))
+    let mut text = text(args, &table, &measured);
+    if let Some(answered) = &answered {
+        let _ = write!(text, "\n{}", answered.to_text()); // Writing to a String cannot fail.
+    }
+    if let Some(curve) = &curve {
+        let _ = writeln!(text, "\n{} over {}:", curve.measure, curve.corruption);
+        text.push_str(&curve.to_text());
+    }
+    files::print(&text)
 }
 
 fn check_modes(args: &EvaluateArgs, model: &TrainedModel) -> CommandResult<()> {
@@ -137,12 +156,7 @@ fn curve(
     })
 }
 
-fn text(
-    args: &EvaluateArgs,
-    table: &LabeledTable,
-    measured: &Measured,
-    curve: Option<&Curve>,
-) -> String {
+fn text(args: &EvaluateArgs, table: &LabeledTable, measured: &Measured) -> String {
     let mut text = String::new();
     let condition = if args.corrupt.is_empty() {
         "as they are".to_owned()
@@ -168,9 +182,5 @@ fn text(
         rows.push(row);
     }
     align(&mut text, &rows);
-    if let Some(curve) = curve {
-        let _ = writeln!(text, "\n{} over {}:", curve.measure, curve.corruption);
-        text.push_str(&curve.to_text());
-    }
     text
 }

@@ -26,7 +26,7 @@ const OUTPUTS: [&str; 3] = [SEEDS_FOLDER, "figures", "report.html"];
 pub(crate) fn run(args: &Experiment2Args, global: &GlobalArgs) -> CommandResult<()> {
     let device = global.device.open()?;
     let seeds = args.run.seeds()?;
-    let (candidates, data) = read_data(&args.data, args.data_dir.as_deref(), global)?;
+    let (candidates, data) = read_data(&args.source.data, args.source.data_dir.as_deref(), global)?;
     let settings = Settings::new(data, seeds);
     let folder = folders::results_folder(args.run.out.as_deref(), &settings.experiment);
     SeedData::check_all(&candidates.samples, &settings.seeds, &settings.data.source)?;

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Experiment3Args, global: &GlobalArgs) -> CommandResult<
     let start = Instant::now();
     let device = global.device.open()?;
     let seeds = seeds(args.seed, args.seeds, args.quick)?;
-    let (table, data) = read_data(&args.data, args.data_dir.as_deref(), global)?;
+    let (table, data) = read_data(&args.source.data, args.source.data_dir.as_deref(), global)?;
     let mut settings = Settings::new(data, seeds);
     settings.training.n_epochs = args.epochs;
     settings.training.positive_weight = args.positive_weight;

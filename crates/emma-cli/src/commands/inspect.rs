@@ -16,7 +16,8 @@ pub(crate) fn run(args: &InspectArgs, global: &GlobalArgs) -> CommandResult<()> 
     // Building the model checks that it could score.
     let model = TrainedModel::from_checkpoint(&checkpoint, &Device::Cpu)
         .map_err(|error| error.in_file(&args.model))?;
-    let inspection = Inspection::of(&checkpoint, &model)?;
+    let inspection = Inspection::of(&checkpoint, &model)
+        .map_err(|failure| failure.context(args.model.display().to_string()))?;
     if args.json {
         return files::print_json(&inspection);
     }

@@ -5,16 +5,17 @@ use emma_models::{
     Calibration, Checkpoint, ConformalGate, FalseAlarms, MissingModes, TrainedModel,
 };
 
+use crate::abstaining::Abstaining;
 use crate::args::{GlobalArgs, ScoreArgs};
 use crate::failure::{CommandResult, Failure};
 use crate::files;
+use crate::scoring::delivery::Delivery;
 use crate::scoring::input::Input;
 use crate::scoring::layout::Layout;
 use crate::scoring::output::Output;
-use crate::scoring::pipeline;
 use crate::scoring::ranking::Ranking;
 use crate::scoring::rejects::Rejects;
-use crate::scoring::scorer::{Rows, Scorer, Writing};
+use crate::scoring::scorer::{Scorer, Writing};
 use crate::scoring::sentence::{SUSPECT, Sentences};
 use crate::threads::pool;
 
@@ -35,7 +36,11 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
         .map_err(|error| error.in_file(&args.model))?;
     let sentences = sentences(args, global, &checkpoint, &model)?;
     let gate = gate(args, &checkpoint)?;
-    let layout = Layout::new(&model, args.explain, gate, sentences);
+    let abstaining = Abstaining::of(&args.risk, &args.model, &checkpoint)?;
+    if let (Some(abstaining), false) = (&abstaining, global.quiet) {
+        files::tell(&format!("note: {}", abstaining.note()));
+    }
+    let layout = Layout::new(&model, args.explain, gate, abstaining, sentences);
     let (missing_values, missing) = match args.nan {
         Some(MissingValues::AsNan) => (MissingValues::AsNan, MissingModes::LeaveOut),
         _ => (MissingValues::Refuse, MissingModes::Refuse),
@@ -49,12 +54,16 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
         keeps_faulty_rows,
     )?;
     let columns = layout.columns();
-    let mut ranking = args.top.map(|n_best| Ranking::new(n_best, &columns));
-    let mut output = match &ranking {
+    let ranking = args.top.map(|n_best| Ranking::new(n_best, &columns));
+    let output = match &ranking {
         Some(_) => Output::create(args.out.as_deref(), &Ranking::described(&columns))?,
         None => Output::create(args.out.as_deref(), &columns)?,
     };
-    let mut rejects = args.rejects.as_deref().map(Rejects::create).transpose()?;
+    let delivery = Delivery {
+        output,
+        ranking,
+        rejects: args.rejects.as_deref().map(Rejects::create).transpose()?,
+    };
     let file = input.name().to_owned();
     let scorer = Scorer {
         model: &model,
@@ -62,44 +71,17 @@ pub(crate) fn run(args: &ScoreArgs, global: &GlobalArgs) -> CommandResult<()> {
         missing,
         writing: Writing {
             rejects: keeps_faulty_rows,
-            text: output.is_text() && ranking.is_none(),
+            text: delivery.takes_text(),
             file: &file,
         },
     };
-    let (mut n_scored, mut n_rejected) = (0, 0);
-    let ended = pipeline::run(
-        &pool(global, &device)?,
-        |chunk| input.read(chunk),
-        |chunk| scorer.score(chunk),
-        |scored| {
-            n_scored += scored.n_kept;
-            n_rejected += scored.n_rejected;
-            if let Some(rejects) = &mut rejects {
-                rejects.write(&scored.rejected)?;
-            }
-            match (&mut ranking, scored.rows) {
-                (Some(ranking), Rows::Columns(columns)) => {
-                    ranking.take(&columns);
-                    Ok(())
-                }
-                (_, rows) => output.write(rows),
-            }
-        },
-    );
-    if let Err(failure) = ended {
-        output.flush()?;
-        return Err(failure);
-    }
-    if let Some(ranking) = ranking {
-        output.write(Rows::Columns(ranking.ranked()))?;
-    }
-    // The scores come last: where they are, all that is missing among them is there too.
-    if let Some(rejects) = rejects {
-        rejects.finish()?;
-    }
-    output.finish()?;
+    let pool = pool(global, &device)?;
+    let counts = delivery.run(&pool, &mut input, |chunk| scorer.score(chunk))?;
     if keeps_faulty_rows && !global.quiet {
-        files::tell(&format!("scored {n_scored} rows, rejected {n_rejected}"));
+        files::tell(&format!(
+            "scored {} rows, rejected {}",
+            counts.n_made, counts.n_rejected
+        ));
     }
     Ok(())
 }

@@ -6,16 +6,20 @@ use emma_models::{Checkpoint, MissingModes, Task, TrainedModel};
 use crate::args::{GlobalArgs, TransformArgs};
 use crate::failure::{CommandResult, Failure};
 use crate::files;
+use crate::scoring::delivery::Delivery;
 use crate::scoring::input::Input;
 use crate::scoring::output::Output;
-use crate::scoring::pipeline;
+use crate::scoring::rejects::Rejects;
 use crate::scoring::scorer::Writing;
 use crate::scoring::transform::{TransformLayout, Transformer};
 use crate::threads::pool;
 
 pub(crate) fn run(args: &TransformArgs, global: &GlobalArgs) -> CommandResult<()> {
     files::check_targets(
-        &[("--out", args.out.as_deref())],
+        &[
+            ("--out", args.out.as_deref()),
+            ("--rejects", args.rejects.as_deref()),
+        ],
         &[
             ("--model", Some(&*args.model)),
             ("--data", Some(&*args.data)),
@@ -41,30 +45,39 @@ pub(crate) fn run(args: &TransformArgs, global: &GlobalArgs) -> CommandResult<()
         }
         _ => LabelColumn::None,
     };
-    let mut input = Input::open(&args.data, metadata, label, missing_values, false)?;
+    let keeps_faulty_rows = args.rejects.is_some();
+    let mut input = Input::open(
+        &args.data,
+        metadata,
+        label,
+        missing_values,
+        keeps_faulty_rows,
+    )?;
     let layout = TransformLayout::new(&model, input.has_labels())
         .map_err(|failure: Failure| failure.context(args.model.display().to_string()))?;
-    let mut output = Output::create(args.out.as_deref(), layout.columns())?;
+    let delivery = Delivery {
+        output: Output::create(args.out.as_deref(), layout.columns())?,
+        ranking: None,
+        rejects: args.rejects.as_deref().map(Rejects::create).transpose()?,
+    };
     let file = input.name().to_owned();
     let transformer = Transformer {
         model: &model,
         layout: &layout,
         missing,
         writing: Writing {
-            rejects: false,
-            text: output.is_text(),
+            rejects: keeps_faulty_rows,
+            text: delivery.takes_text(),
             file: &file,
         },
     };
-    let ended = pipeline::run(
-        &pool(global, &device)?,
-        |chunk| input.read(chunk),
-        |chunk| transformer.transform(chunk),
-        |transformed| output.write(transformed.rows),
-    );
-    if let Err(failure) = ended {
-        output.flush()?;
-        return Err(failure);
+    let pool = pool(global, &device)?;
+    let counts = delivery.run(&pool, &mut input, |chunk| transformer.transform(chunk))?;
+    if keeps_faulty_rows && !global.quiet {
+        files::tell(&format!(
+            "transformed {} rows, rejected {}",
+            counts.n_made, counts.n_rejected
+        ));
     }
-    output.finish()
+    Ok(())
 }

@@ -44,7 +44,7 @@ impl Measured {
             let mut failure = None;
             let statistics = |rows: &[usize]| {
                 let targets: Vec<f32> = rows.iter().map(|&row| table.targets[row]).collect();
-                let drawn = TaskMetrics::of(model, &of_rows(answers, rows), &targets);
+                let drawn = TaskMetrics::of(model, &answers.of_rows(rows), &targets);
                 match drawn {
                     Ok(drawn) => Ok(drawn.shown().into_iter().map(|(_, value)| value).collect()),
                     Err(error) => {
@@ -62,17 +62,5 @@ impl Measured {
             intervals = names.zip(found?).collect();
         }
         Ok(Self { metrics, intervals })
-    }
-}
-
-fn of_rows(answers: &Answers, rows: &[usize]) -> Answers {
-    match answers {
-        Answers::Binary(values) => Answers::Binary(rows.iter().map(|&row| values[row]).collect()),
-        Answers::Multiclass(values) => {
-            Answers::Multiclass(rows.iter().map(|&row| values[row].clone()).collect())
-        }
-        Answers::Regression(values) => {
-            Answers::Regression(rows.iter().map(|&row| values[row]).collect())
-        }
     }
 }

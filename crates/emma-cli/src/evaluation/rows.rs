@@ -7,14 +7,14 @@ use emma_data::{
     Categories, CorruptedModes, CorruptionRecord, Generator, MissingValues, ModeColumns,
     ModeCorruption, Standardization, Table, TableConfig, read_categories,
 };
-use emma_models::{Answers, Checkpoint, Task, TrainedModel};
+use emma_models::{Checkpoint, Prediction, Task, TrainedModel};
 use ndarray::Array2;
 
 use crate::args::RowsArg;
 use crate::failure::{CommandResult, Failure};
 use crate::labels::{self, TableWithTarget, plain_class};
 use crate::part::tensors;
-use crate::pipeline::rows::answers;
+use crate::pipeline::rows::prediction;
 
 /// Rows with what is to be predicted of them.
 pub(crate) struct LabeledTable {
@@ -99,16 +99,16 @@ impl LabeledTable {
     }
 
     /// What the model says of the rows, after some corruptions in their order.
-    pub(crate) fn answers(
+    pub(crate) fn prediction(
         &self,
         model: &TrainedModel,
         corruptions: &[ModeCorruption],
         rows: RowsArg,
         rng: &mut Generator,
-    ) -> CommandResult<Answers> {
+    ) -> CommandResult<Prediction> {
         if corruptions.is_empty() {
             let raw: Vec<Tensor> = tensors(&self.raw, &Device::Cpu)?;
-            return Ok(model.predict(&raw)?.answers);
+            return Ok(model.predict(&raw)?);
         }
         let names: Vec<&str> = self.modes.iter().map(|mode| mode.name.as_str()).collect();
         let (n_rows, n_modes) = (self.n_rows(), self.modes.len());
@@ -122,7 +122,7 @@ impl LabeledTable {
             corrupted = corrupted.with_labels(&labels)?;
         }
         let corrupted = corrupted.then_each(&names, &record, corruptions, rng)?;
-        answers(corrupted, model, &Device::Cpu)
+        prediction(corrupted, model, &Device::Cpu)
     }
 }
 

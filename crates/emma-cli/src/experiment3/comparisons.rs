@@ -117,7 +117,7 @@ fn test_family(
 }
 
 /// Where no seed differs there is nothing to rank, and nothing to tell apart.
-fn p_value(differences: &[f64]) -> CommandResult<f64> {
+pub(crate) fn p_value(differences: &[f64]) -> CommandResult<f64> {
     if differences.iter().all(|difference| difference.abs() <= 0.) {
         return Ok(1.);
     }

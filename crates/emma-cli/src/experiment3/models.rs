@@ -174,6 +174,7 @@ impl ModelKind {
             network: Kind::new(kind).with("hidden", json!(hidden)),
             threshold: 0.5,
             task: Task::default(),
+            abstention: None,
             training,
         }
     }

@@ -1,16 +1,18 @@
 //! What there is to know about a trained model.
 
+mod abstention;
 mod repair;
 mod text;
 
 use candle_core::{DType, Tensor};
 use emma_attention::{Emma, capacity, masking_gap, rectified_capacity};
 use emma_models::checkpoint::Kind;
-use emma_models::{Checkpoint, ModelMetadata, Task, TrainedModel};
+use emma_models::{Abstention, Checkpoint, ModelMetadata, Task, TrainedModel};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::failure::CommandResult;
+use abstention::AbstentionSummary;
 use repair::Repair;
 
 /// All of it; printed as it is by `--json`.
@@ -32,6 +34,9 @@ pub(crate) struct Inspection {
     #[serde(skip_serializing_if = "Option::is_none")]
     repair: Option<Repair>,
     network: Network,
+    /// By what it may abstain, if its file says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    abstention: Option<AbstentionSummary>,
     /// How it was trained, as its file says.
     training: Map<String, Value>,
 }
@@ -124,6 +129,10 @@ impl Inspection {
                 kind: without(&metadata.network, "widths"),
                 widths: model.network_widths().to_vec(),
             },
+            abstention: Abstention::from_checkpoint(checkpoint)?
+                .as_ref()
+                .map(AbstentionSummary::of)
+                .transpose()?,
             training: metadata.training.clone(),
         })
     }

@@ -78,6 +78,9 @@ impl Inspection {
         if self.attention.is_none() && self.repair.is_none() {
             text.push_str("No energies: nothing in this model measures how outlying a mode is.\n");
         }
+        if let Some(abstention) = &self.abstention {
+            abstention.write(&mut text);
+        }
         self.write_provenance(&mut text);
         text
     }

@@ -153,6 +153,10 @@ pub(crate) struct SplitConfig {
     validation: Option<f64>,
     #[serde(deserialize_with = "share")]
     test: Option<f64>,
+    /// Share of all rows that is kept apart first, for `emma score --max-risk` alone; the others are shares of the rest. Left
+    /// out of settings where there is none, so that those of other trainings stay as they were.
+    #[serde(deserialize_with = "share", skip_serializing_if = "Option::is_none")]
+    pub(crate) calibration: Option<f64>,
 }
 
 impl SplitConfig {
@@ -312,12 +316,13 @@ pub(crate) struct PlusConfig {
     /// Energies count as at most this; a mode that reaches it is replaced by its repair. Infinite for none.
     #[serde(deserialize_with = "ceiling")]
     pub(crate) energy_ceiling: f64,
-    /// Whether modes are blended with their repairs by a gate; if not, the network sees the repairs alone.
+    /// Whether modes are blended with their repairs by a gate; if not, as validation rows chose, the network sees the repairs
+    /// alone.
     pub(crate) gate: bool,
     /// Perceptrons that answer together.
     #[serde(deserialize_with = "count")]
     pub(crate) members: usize,
-    /// Share of the training rows that lose a mode.
+    /// Share of the training and validation rows that lose a mode.
     #[serde(deserialize_with = "probability")]
     pub(crate) mode_dropout: f64,
 }
@@ -326,7 +331,7 @@ impl Default for PlusConfig {
     fn default() -> Self {
         Self {
             energy_ceiling: 1.5,
-            gate: true,
+            gate: false,
             members: 4,
             mode_dropout: 0.2,
         }
@@ -418,6 +423,12 @@ impl Config {
                     "split.column: expected a column of no mode, {column:?} is in mode {}",
                     mode.name
                 )));
+            }
+            if self.split.calibration.is_some() {
+                return Err(Failure::input(
+                    "split.calibration: expected only without split.column, whose values may be calibration"
+                        .to_owned(),
+                ));
             }
         } else {
             self.split.fractions()?;
@@ -680,6 +691,14 @@ mod tests {
             (
                 with("[split]\ncolumn = \"a1\"\n"),
                 "split.column: expected a column of no mode, \"a1\" is in mode a",
+            ),
+            (
+                with("[split]\ncolumn = \"part\"\ncalibration = 0.2\n"),
+                "split.calibration: expected only without split.column, whose values may be calibration",
+            ),
+            (
+                with("[split]\ncalibration = 1.0\n"),
+                "line 6: expected a share between 0 and 1, got 1.0",
             ),
             (
                 message("label = \"y\"\n[modes]\na = [\"a1\"]\n"),

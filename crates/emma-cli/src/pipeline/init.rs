@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use emma_data::{ColumnPreview, TablePreview};
 
+use super::rows::PARTS;
+
 /// What columns are guessed to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Guess {
@@ -34,6 +36,32 @@ const LABELS: [&str; 7] = [
 const SPLITS: [&str; 4] = ["split", "part", "fold", "subset"];
 /// Names that columns go by which number the rows.
 const NUMBERS: [&str; 4] = ["id", "row", "index", "row_id"];
+/// What is the same in every configuration.
+const SETTINGS: &str = "\n# Stage one: an autoencoder a mode, whose energy says how unlike the training rows a mode is.\n\
+     [energy]\n\
+     # hidden = 12 # units; by default three times the mode's columns\n\
+     epochs = 30\nbatch_size = 32\nlearning_rate = 0.001\nnoise_std = 0.01\n\n\
+     [network]\n\
+     # hidden = [8, 4] # widths of the hidden layers\n\n\
+     # Stage two: the network behind the attention, on rows of which half have one corrupted mode.\n\
+     [training]\n\
+     epochs = 35\nbatch_size = 32\nlearning_rate = 0.001\n\
+     # patience = 10 # epochs without a better validation loss before training stops\n\
+     # positive_weight = 1.0 # weight of the positive class in the loss\n\
+     # What happens to the corrupted modes; `emma data corruptions` lists the kinds.\n\
+     # With several, each row draws one. The worse the faults that a model has met, the more it bears.\n\
+     corruption = [\"noise:0.5\", \"noise:4\", \"missing\"]\n\n\
+     # Hyper-parameters of EMMA: all combinations are trained, validation rows choose.\n\
+     [attention]\n\
+     coldness = [0.01, 0.1, 1.0]\nlambda_c = [0.0]\nlambda_e = [0.0]\n\n\
+     # Of model = \"emma_plus\" alone.\n\
+     [emma_plus]\n\
+     # From this energy up a mode is replaced by its repair; inf for none.\n\
+     energy_ceiling = 1.5\n\
+     # Whether lesser energies blend a mode with its repair; if not, the network sees repairs alone.\n\
+     gate = false\n\
+     # members = 4 # perceptrons that answer together\n\
+     # mode_dropout = 0.2 # share of the training and validation rows that lose a mode";
 /// Most classes a column of whole numbers is guessed to have.
 const MOST_CLASSES: usize = 20;
 
@@ -48,11 +76,10 @@ impl Guess {
                 .find_map(|name| columns.iter().find(|column| lower(column) == *name))
         };
         let is_split = |column: &&ColumnPreview| {
-            let parts = ["train", "validation", "test"];
             column
                 .values
                 .iter()
-                .all(|value| parts.contains(&value.as_str()))
+                .all(|value| PARTS.contains(&value.as_str()))
         };
         let split = named(&SPLITS).filter(is_split);
         let label = match label {
@@ -161,35 +188,17 @@ impl Guess {
         line("\n[split]".into());
         match &self.split_column {
             Some(column) => line(format!(
-                "# Says train, validation or test, row by row.\ncolumn = {}",
+                "# Says train, validation, test or calibration (for emma score --max-risk), row by row.\ncolumn = {}",
                 quoted(column)
             )),
             None => line(
                 "# Shares of the rows, class by class; column = \"NAME\" takes them from the table.\n\
-                 train = 0.67\nvalidation = 0.165\ntest = 0.165"
+                 train = 0.67\nvalidation = 0.165\ntest = 0.165\n\
+                 # calibration = 0.2 # of all rows, kept apart first: for emma score --max-risk with its guarantee"
                     .into(),
             ),
         }
-        line(
-            "\n# Stage one: an autoencoder a mode, whose energy says how unlike the training rows a mode is.\n\
-             [energy]\n\
-             # hidden = 12 # units; by default three times the mode's columns\n\
-             epochs = 30\nbatch_size = 32\nlearning_rate = 0.001\nnoise_std = 0.01\n\n\
-             [network]\n\
-             # hidden = [8, 4] # widths of the hidden layers\n\n\
-             # Stage two: the network behind the attention, on rows of which half have one corrupted mode.\n\
-             [training]\n\
-             epochs = 35\nbatch_size = 32\nlearning_rate = 0.001\n\
-             # patience = 10 # epochs without a better validation loss before training stops\n\
-             # positive_weight = 1.0 # weight of the positive class in the loss\n\
-             # What happens to the corrupted modes; `emma data corruptions` lists the kinds.\n\
-             # With several, each row draws one. The worse the faults that a model has met, the more it bears.\n\
-             corruption = [\"noise:0.5\", \"noise:4\", \"missing\"]\n\n\
-             # Hyper-parameters of EMMA: all combinations are trained, validation rows choose.\n\
-             [attention]\n\
-             coldness = [0.01, 0.1, 1.0]\nlambda_c = [0.0]\nlambda_e = [0.0]"
-                .into(),
-        );
+        line(SETTINGS.into());
         text
     }
 }

@@ -47,7 +47,15 @@ pub(crate) struct PartSizes {
     pub(crate) train: usize,
     pub(crate) validation: usize,
     pub(crate) test: usize,
+    /// Kept apart, if any are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) calibration: usize,
     pub(crate) left_out: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks for it")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// One combination, with the measure that it was compared by.
@@ -121,9 +129,13 @@ impl Metrics {
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
         let rows = &self.rows;
+        let calibration = match rows.calibration {
+            0 => String::new(),
+            n_rows => format!(", {} calibration", thousands(n_rows)),
+        };
         let _ = writeln!(
             text,
-            "{} ({}): {} training rows, {} validation, {} test",
+            "{} ({}): {} training rows, {} validation, {} test{calibration}",
             self.model,
             self.task.kind(),
             thousands(rows.train),

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use emma_attention::ModeGateConfig;
-use emma_data::{CorruptedModes, ModeDropout, augment, generator};
+use emma_data::generator;
 use emma_energy::SeededVarMap;
 use emma_models::{
     Answers, Batch, EmmaPlus, EmmaPlusConfig, EmmaPlusSettings, EncodedDensity, EncodedDensityFit,
@@ -13,15 +13,12 @@ use serde_json::Map;
 
 use super::config::ModelName;
 use super::outcome::{HistoryRow, Outcome};
-use super::rows::{answers_with_gaps, corrupted_mixture};
+use super::rows::{Modes, prediction_with_gaps, rows_as_in_training};
 use super::run::{Learned, MOST_STARTS, Pipeline, Stage};
 use super::state_file::State;
 use crate::failure::CommandResult;
 use crate::networks::{DynModel, Tensors};
 use crate::part::{Part, tensors};
-
-/// Modes, NaN where a value is missing.
-type Modes = Vec<Array2<f32>>;
 
 /// Rows with faults, as the density sees them, afresh in every epoch.
 struct Lesson<'a> {
@@ -31,14 +28,10 @@ struct Lesson<'a> {
 
 impl Lesson<'_> {
     fn batch(&self, epoch: usize) -> CommandResult<Batch> {
-        let config = self.pipeline.config;
         let rows = &self.pipeline.rows.train;
-        let mut rng = generator(config.seed, &format!("training noise {epoch}"));
-        let (_, corrupted) = corrupted_mixture(rows, config, &mut rng)?;
-        let dropout = ModeDropout::new(config.emma_plus.mode_dropout, true)?;
-        let modes = augment(&with_gaps(corrupted), &dropout, &mut rng)?;
-        self.pipeline
-            .prepared(self.density, &modes.into_masked().0, rows)
+        let stream = format!("training noise {epoch}");
+        let modes = rows_as_in_training(rows, self.pipeline.config, &stream)?;
+        self.pipeline.prepared(self.density, &modes, rows)
     }
 }
 
@@ -60,10 +53,8 @@ impl Pipeline<'_> {
         let settings = self.plus_settings(&density);
         let draws = (0..self.config.training.validation_draws)
             .map(|draw| {
-                let mut rng = generator(self.config.seed, &format!("validation noise {draw}"));
-                let (_, corrupted) =
-                    corrupted_mixture(&self.rows.validation, self.config, &mut rng)?;
-                Ok(with_gaps(corrupted))
+                let stream = format!("validation noise {draw}");
+                rows_as_in_training(&self.rows.validation, self.config, &stream)
             })
             .collect::<CommandResult<Vec<Modes>>>()?;
         let mut validation: Option<Batch> = None;
@@ -123,8 +114,8 @@ impl Pipeline<'_> {
         let answers = |model: &TrainedModel| -> CommandResult<Answers> {
             let mut all = Vec::new();
             for modes in &draws {
-                let answers = answers_with_gaps(modes, model, self.device)?;
-                all.extend(answers.into_probabilities()?);
+                let prediction = prediction_with_gaps(modes, model, self.device)?;
+                all.extend(prediction.answers.into_probabilities()?);
             }
             Ok(Answers::Binary(all))
         };
@@ -177,15 +168,4 @@ impl Pipeline<'_> {
         let targets = Tensor::from_slice(&part.targets, part.n_rows(), self.device)?;
         Ok(Batch::new(prepared, targets)?)
     }
-}
-
-/// NaN where a mode is missing.
-fn with_gaps(corrupted: CorruptedModes) -> Modes {
-    let (mut values, missing) = corrupted.into_masked();
-    for ((row, mode_index), &missing) in missing.indexed_iter() {
-        if missing {
-            values[mode_index].row_mut(row).fill(f32::NAN);
-        }
-    }
-    values
 }

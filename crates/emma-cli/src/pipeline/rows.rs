@@ -6,21 +6,26 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use emma_attention::ModeMask;
 use emma_data::{
-    Categories, CorruptedModes, CorruptionRecord, Generator, ModeColumns, ModeCorruption, Split,
-    Standardization, Table, generator, read_categories, stratified_split_of_classes,
+    Categories, CorruptedModes, CorruptionRecord, Generator, ModeColumns, ModeCorruption,
+    ModeDropout, Split, Standardization, Table, augment, generator, read_categories,
+    stratified_split_of_classes,
 };
-use emma_models::{Answers, Batch, Loss, Task, TrainedModel};
+use emma_models::{Answers, Batch, Loss, Prediction, Task, TrainedModel};
 use ndarray::{Array2, Axis};
 use rand::Rng;
+use rand::seq::SliceRandom;
 
-use super::config::{Config, MissingRows, TaskName};
+use super::config::{Config, MissingRows, ModelName, TaskName};
 use crate::digest;
 use crate::failure::{CommandResult, Failure};
 use crate::labels::{self, TableWithTarget, plain_class};
 use crate::part::{Part, tensor, tensors};
 
-/// Values of a split column.
-const PARTS: [&str; 3] = ["train", "validation", "test"];
+/// Values of a split column; the last need not occur.
+pub(super) const PARTS: [&str; 4] = ["train", "validation", "test", "calibration"];
+
+/// Modes, NaN where a value is missing.
+pub(super) type Modes = Vec<Array2<f32>>;
 
 /// A table, ready to be learned from.
 pub(crate) struct Rows {
@@ -28,6 +33,8 @@ pub(crate) struct Rows {
     pub(crate) train: Part,
     pub(crate) validation: Part,
     pub(crate) test: Part,
+    /// Rows that nothing is learned from, chosen on or measured on, if the configuration keeps some apart.
+    pub(crate) calibration: Option<Part>,
     pub(crate) standardization: Vec<Standardization>,
     /// Rows of the table that were left out, for lack of a value.
     pub(crate) n_left_out: usize,
@@ -83,7 +90,7 @@ impl Rows {
             .validate()
             .map_err(|error| refuse(format!("column {:?}: {error}", config.label)))?;
         let kept: Vec<usize> = (0..n_rows).filter(|&row| !is_incomplete[row]).collect();
-        let split = match &config.split.column {
+        let (split, calibration) = match &config.split.column {
             Some(column) => read_split(path, &features, column, &kept)?,
             None => draw_split(config, &targets, &kept).map_err(|f| f.context(file.clone()))?,
         };
@@ -119,6 +126,10 @@ impl Rows {
             train: part(&split.train)?,
             validation: part(&split.validation)?,
             test: part(&split.test)?,
+            calibration: match &calibration[..] {
+                [] => None,
+                rows => Some(part(rows)?),
+            },
             n_left_out: n_rows - kept.len(),
             task,
             standardization,
@@ -187,6 +198,35 @@ pub(crate) fn corrupted_mixture(
     Ok((record, corrupted))
 }
 
+/// Rows as a model is trained on: corrupted as in training, and for EMMA+ with as many modes lost. Noise and losses have
+/// generators of their own.
+pub(super) fn rows_as_in_training(
+    part: &Part,
+    config: &Config,
+    stream: &str,
+) -> CommandResult<Modes> {
+    let mut rng = generator(config.seed, stream);
+    let (_, corrupted) = corrupted_mixture(part, config, &mut rng)?;
+    let modes = with_gaps(corrupted);
+    if config.model != ModelName::EmmaPlus {
+        return Ok(modes);
+    }
+    let dropout = ModeDropout::new(config.emma_plus.mode_dropout, true)?;
+    let mut rng = generator(config.seed, &format!("{stream}, lost modes"));
+    Ok(augment(&modes, &dropout, &mut rng)?.into_masked().0)
+}
+
+/// NaN where a mode is missing.
+fn with_gaps(corrupted: CorruptedModes) -> Modes {
+    let (mut values, missing) = corrupted.into_masked();
+    for ((row, mode_index), &missing) in missing.indexed_iter() {
+        if missing {
+            values[mode_index].row_mut(row).fill(f32::NAN);
+        }
+    }
+    values
+}
+
 /// What a model says of all rows of a part with one corruption; a missing mode is left out, as `emma score` does it.
 pub(crate) fn corrupted_answers(
     part: &Part,
@@ -203,32 +243,32 @@ pub(crate) fn corrupted_answers(
         std::slice::from_ref(corruption),
         rng,
     )?;
-    answers(corrupted, model, &part.device)
+    Ok(prediction(corrupted, model, &part.device)?.answers)
 }
 
 /// What a model says of corrupted standard scores; a missing mode is left out, as `emma score` does it.
-pub(crate) fn answers(
+pub(crate) fn prediction(
     corrupted: CorruptedModes,
     model: &TrainedModel,
     device: &Device,
-) -> CommandResult<Answers> {
+) -> CommandResult<Prediction> {
     let (values, missing) = corrupted.into_masked();
     let n_modes = values.len();
     let values = tensors(&values, device)?;
     if !missing.iter().any(|&missing| missing) {
-        return Ok(model.predict_standardized(&values)?.answers);
+        return Ok(model.predict_standardized(&values)?);
     }
     let present = missing.iter().map(|&missing| !missing).collect();
     let mask = ModeMask::new(present, n_modes)?;
-    Ok(model.predict_standardized_masked(&values, &mask)?.answers)
+    Ok(model.predict_standardized_masked(&values, &mask)?)
 }
 
 /// What a model says of standard scores; a mode that is NaN is missing.
-pub(crate) fn answers_with_gaps(
+pub(crate) fn prediction_with_gaps(
     modes: &[Array2<f32>],
     model: &TrainedModel,
     device: &Device,
-) -> CommandResult<Answers> {
+) -> CommandResult<Prediction> {
     let n_rows = modes.first().map_or(0, Array2::nrows);
     let mut present = Vec::with_capacity(n_rows * modes.len());
     for row in 0..n_rows {
@@ -240,7 +280,7 @@ pub(crate) fn answers_with_gaps(
     }
     let mask = ModeMask::new(present, modes.len())?;
     let modes = tensors(modes, device)?;
-    Ok(model.predict_standardized_masked(&modes, &mask)?.answers)
+    Ok(model.predict_standardized_masked(&modes, &mask)?)
 }
 
 /// For training, a missing mode is 0, the mean of a standard score.
@@ -320,13 +360,27 @@ fn read_classes(config: &Config, path: &Path, features: &[&str]) -> CommandResul
     })
 }
 
-fn draw_split(config: &Config, targets: &Targets, kept: &[usize]) -> CommandResult<Split> {
-    let classes: Vec<u32> = kept.iter().map(|&row| targets.classes[row]).collect();
+/// The parts of a split, and calibration rows if there are any.
+type Parts = (Split, Vec<usize>);
+
+fn draw_split(config: &Config, targets: &Targets, kept: &[usize]) -> CommandResult<Parts> {
     let n_classes = targets
         .classes
         .iter()
         .max()
         .map_or(0, |&largest| largest + 1);
+    let calibration = match config.split.calibration {
+        Some(share) => draw_calibration(share, config.seed, targets, n_classes, kept)?,
+        None => Vec::new(),
+    };
+    // Both are ascending.
+    let mut drawn = calibration.iter().peekable();
+    let kept: Vec<usize> = kept
+        .iter()
+        .copied()
+        .filter(|row| drawn.next_if_eq(&row).is_none())
+        .collect();
+    let classes: Vec<u32> = kept.iter().map(|&row| targets.classes[row]).collect();
     let fractions = config.split.fractions()?;
     let mut rng = generator(config.seed, "split");
     let split = stratified_split_of_classes(&classes, n_classes, &fractions, &mut rng);
@@ -342,11 +396,40 @@ fn draw_split(config: &Config, targets: &Targets, kept: &[usize]) -> CommandResu
         error => error.into(),
     })?;
     let of_table = |rows: Vec<usize>| rows.into_iter().map(|row| kept[row]).collect();
-    Ok(Split {
+    let split = Split {
         train: of_table(split.train),
         validation: of_table(split.validation),
         test: of_table(split.test),
-    })
+    };
+    Ok((split, calibration))
+}
+
+/// A share of the rows of each class, ascending.
+fn draw_calibration(
+    share: f64,
+    seed: u64,
+    targets: &Targets,
+    n_classes: u32,
+    kept: &[usize],
+) -> CommandResult<Vec<usize>> {
+    let mut rng = generator(seed, "calibration rows");
+    let mut drawn = Vec::new();
+    for class in 0..n_classes {
+        let is_own = |row: &usize| targets.classes[*row] == class;
+        let mut own: Vec<usize> = kept.iter().copied().filter(is_own).collect();
+        own.shuffle(&mut rng);
+        #[expect(clippy::cast_sign_loss, reason = "a share of a count")]
+        let n_drawn = (share * own.len() as f64).round() as usize;
+        drawn.extend_from_slice(&own[..n_drawn]);
+    }
+    if drawn.is_empty() {
+        return Err(Failure::input(format!(
+            "split.calibration: expected a share of {} rows that is at least one row, got {share}",
+            kept.len()
+        )));
+    }
+    drawn.sort_unstable();
+    Ok(drawn)
 }
 
 fn rows_of(task: &Task, class: u32) -> String {
@@ -362,7 +445,7 @@ fn read_split(
     features: &[&str],
     column: &str,
     kept: &[usize],
-) -> CommandResult<Split> {
+) -> CommandResult<Parts> {
     let found = read_categories(path, features, &[column])?;
     let Some(Categories { levels, codes }) = found.into_iter().next() else {
         return Err(Failure::input("expected a split column".to_owned()));
@@ -372,13 +455,16 @@ fn read_split(
     };
     if let Some(other) = levels.iter().find(|level| !PARTS.contains(&level.as_str())) {
         return Err(refuse(format!(
-            "expected train, validation or test in every row, got {other:?}"
+            "expected train, validation, test or calibration in every row, got {other:?}"
         )));
     }
-    let rows_of = |part: &str| -> CommandResult<Vec<usize>> {
+    let all_of = |part: &str| -> Vec<usize> {
         let code = levels.iter().position(|level| level == part);
         let is_in = |row: &usize| Some(codes[*row] as usize) == code;
-        let rows: Vec<usize> = kept.iter().copied().filter(is_in).collect();
+        kept.iter().copied().filter(is_in).collect()
+    };
+    let rows_of = |part: &str| -> CommandResult<Vec<usize>> {
+        let rows = all_of(part);
         if rows.is_empty() {
             return Err(refuse(format!(
                 "expected at least one row of {part}, got none"
@@ -386,11 +472,12 @@ fn read_split(
         }
         Ok(rows)
     };
-    Ok(Split {
+    let split = Split {
         train: rows_of(PARTS[0])?,
         validation: rows_of(PARTS[1])?,
         test: rows_of(PARTS[2])?,
-    })
+    };
+    Ok((split, all_of(PARTS[3])))
 }
 
 /// Whether every class can be learned, and thresholds chosen and measured.

@@ -25,6 +25,7 @@ use super::state_file::{StageProgress, State, StateFile};
 use crate::energies::{Energies, TrainedAutoencoder};
 use crate::failure::CommandResult;
 use crate::networks::{self, Candidate, DynModel, Front, Shape, Tensors, combinations};
+use crate::part::Part;
 use crate::task_metrics::{TaskMetrics, targets_of_table};
 
 /// First values tried until a network learns anything: with few ReLU units all may start dead.
@@ -463,13 +464,19 @@ impl Pipeline<'_> {
                 keep_better(&mut best, score, metadata, tensors, metrics);
             }
         }
-        let (_, metadata, tensors, validation) = best.context("no model was trained")?;
+        let (_, mut metadata, mut tensors, validation) = best.context("no model was trained")?;
+        let model = self.trained(&metadata, &tensors)?;
+        if let Some(abstention) = self.abstention(&model)? {
+            tensors.extend(abstention.tensors()?);
+            metadata.abstention = Some(abstention.note()?);
+        }
         let checkpoint = Checkpoint::new(metadata.clone(), tensors)?;
         let model = TrainedModel::from_checkpoint(&checkpoint, self.device)?;
         let sizes = PartSizes {
             train: self.rows.train.n_rows(),
             validation: self.rows.validation.n_rows(),
             test: self.rows.test.n_rows(),
+            calibration: self.rows.calibration.as_ref().map_or(0, Part::n_rows),
             left_out: self.rows.n_left_out,
         };
         let is_binary = matches!(self.rows.task, Task::Binary { .. });
@@ -621,6 +628,7 @@ impl Pipeline<'_> {
             network,
             threshold: 0.5,
             task: self.rows.task.clone(),
+            abstention: None,
             training,
         }
     }

@@ -1,10 +1,10 @@
 //! What is written of a row.
 
 use emma_data::{ColumnDescription, ColumnKind, ColumnValues};
-use emma_models::metrics::likeliest;
-use emma_models::{ConformalGate, RowScores, Task, TrainedModel};
+use emma_models::{ConformalGate, RowScores, Task, TrainedModel, decided_class};
 
 use super::sentence::Sentences;
+use crate::abstaining::Abstaining;
 use crate::failure::CommandResult;
 
 /// The columns of a prediction, in order: the one place that knows them.
@@ -19,6 +19,8 @@ pub(crate) struct Layout {
     is_plus: bool,
     threshold: f64,
     task: Task,
+    /// What says which rows are answered, if that is wanted.
+    abstaining: Option<Abstaining>,
     sentences: Option<Sentences>,
 }
 
@@ -26,11 +28,13 @@ impl Layout {
     /// Place of the column that rows are ranked by: the probability, or the number predicted.
     pub(crate) const PROBABILITY: usize = 1;
 
-    /// That of a model, with the energies of every mode, its p-value and a sentence if they are wanted.
+    /// That of a model, with the energies of every mode, its p-value, whether the row is answered and a sentence if they are
+    /// wanted.
     pub(crate) fn new(
         model: &TrainedModel,
         explain: bool,
         gate: Option<ConformalGate>,
+        abstaining: Option<Abstaining>,
         sentences: Option<Sentences>,
     ) -> Self {
         let explain = explain && model.has_energies();
@@ -44,6 +48,7 @@ impl Layout {
             is_plus: model.emma_plus().is_some(),
             threshold: model.metadata().threshold,
             task: model.metadata().task.clone(),
+            abstaining,
             sentences,
         }
     }
@@ -87,6 +92,9 @@ impl Layout {
             columns.push(ColumnDescription::optional_float(format!("p_value_{mode}")));
             columns.push(required(&format!("suspect_{mode}"), ColumnKind::Int32));
         }
+        if self.abstaining.is_some() {
+            columns.push(required("answered", ColumnKind::Int32));
+        }
         if self.sentences.is_some() {
             columns.push(required("why", ColumnKind::Text));
         }
@@ -113,11 +121,9 @@ impl Layout {
         match &self.task {
             Task::Regression { .. } => columns.push(floats(&scores.outputs)),
             Task::Binary { classes } | Task::Multiclass { classes } => {
-                let label = |row: usize| match of_row(row) {
-                    [probability] => self.label(*probability),
-                    // Rows that are kept have numbers alone.
-                    probabilities => likeliest(probabilities).unwrap_or_default(),
-                };
+                // Rows that are kept have numbers alone.
+                let label =
+                    |row: usize| decided_class(of_row(row), self.threshold).unwrap_or_default();
                 let labels: Vec<usize> = kept.iter().map(|&row| label(row)).collect();
                 let of_label = |(&row, &label): (&usize, &usize)| match of_row(row) {
                     [probability] => *probability,
@@ -163,19 +169,23 @@ impl Layout {
             if let Some(gate) = &self.gate {
                 columns.extend(suspicion(gate, &energies.potential, n_modes, kept)?);
             }
-            if let Some(sentences) = &self.sentences {
-                let of_row = |&row: &usize| {
-                    let own = row * n_modes..(row + 1) * n_modes;
-                    sentences.of(&energies.potential[own.clone()], &energies.attention[own])
-                };
-                columns.push(ColumnValues::Text(kept.iter().map(of_row).collect()));
-            }
+        }
+        if let Some(abstaining) = &self.abstaining {
+            let total = scores.energies.as_ref().map(|energies| &energies.total[..]);
+            let doubts = abstaining
+                .score
+                .of(&scores.outputs, n_classes, self.threshold, total)?;
+            let answers = |&row: &usize| i32::from(abstaining.selective.answers(doubts[row]));
+            columns.push(ColumnValues::Int32(kept.iter().map(answers).collect()));
+        }
+        if let (Some(energies), Some(sentences)) = (&scores.energies, &self.sentences) {
+            let of_row = |&row: &usize| {
+                let own = row * n_modes..(row + 1) * n_modes;
+                sentences.of(&energies.potential[own.clone()], &energies.attention[own])
+            };
+            columns.push(ColumnValues::Text(kept.iter().map(of_row).collect()));
         }
         Ok(columns)
-    }
-
-    fn label(&self, probability: f32) -> usize {
-        usize::from(f64::from(probability) >= self.threshold)
     }
 }
 

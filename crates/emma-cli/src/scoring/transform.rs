@@ -24,29 +24,24 @@ impl TransformLayout {
     pub(crate) fn new(model: &TrainedModel, has_label: bool) -> CommandResult<Self> {
         let metadata = model.metadata();
         let modes: Vec<&str> = metadata.modes.iter().map(|mode| &*mode.name).collect();
-        let features: Vec<&String> = metadata
-            .modes
-            .iter()
-            .flat_map(|mode| &mode.columns)
-            .collect();
+        let features = metadata.modes.iter().flat_map(|mode| &mode.columns);
+        let features: Vec<&str> = features.map(String::as_str).collect();
         let mut columns = vec![ColumnDescription::required("row", ColumnKind::Int64)];
-        let mut floats = |prefix: &str, names: &mut dyn Iterator<Item = &str>| {
-            for name in names {
-                columns.push(ColumnDescription::optional_float(format!(
-                    "{prefix}_{name}"
-                )));
-            }
+        let floats = |columns: &mut Vec<ColumnDescription>, prefix: &str, names: &[&str]| {
+            let named = names.iter().map(|name| format!("{prefix}_{name}"));
+            columns.extend(named.map(ColumnDescription::optional_float));
         };
-        floats("gated", &mut features.iter().map(|name| name.as_str()));
+        floats(&mut columns, "gated", &features);
         if model.emma_plus().is_some() {
-            floats("repaired", &mut features.iter().map(|name| name.as_str()));
-            floats("log_odds", &mut std::iter::once("all"));
+            floats(&mut columns, "repaired", &features);
+            // Of all modes together: without a name behind it, which no mode can have.
+            columns.push(ColumnDescription::optional_float("log_odds".to_owned()));
             if modes.len() > 1 {
-                floats("log_odds", &mut modes.iter().copied());
+                floats(&mut columns, "log_odds", &modes);
             }
         }
-        floats("attention", &mut modes.iter().copied());
-        floats("energy", &mut modes.iter().copied());
+        floats(&mut columns, "attention", &modes);
+        floats(&mut columns, "energy", &modes);
         if has_label {
             let label = &metadata.label;
             if columns.iter().any(|column| column.name == *label) {

@@ -95,6 +95,7 @@ impl Model {
             network: Kind::new("mlp"),
             threshold: self.threshold,
             task: emma_models::Task::default(),
+            abstention: None,
             training: serde_json::Map::new(),
         };
         Checkpoint::new(metadata, tensors.collect())

@@ -77,6 +77,9 @@ pub struct ModelMetadata {
     /// What the model predicts; a binary label of 0 and 1 if the file does not say.
     #[serde(default, skip_serializing_if = "Task::is_default")]
     pub task: Task,
+    /// Which rows and which score it may abstain by, for [`Abstention`](crate::Abstention), which alone reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abstention: Option<Value>,
     /// How the model was trained, for people.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub training: Map<String, Value>,

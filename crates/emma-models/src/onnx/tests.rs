@@ -84,6 +84,7 @@ fn checkpoint(names: &[&str], front: Front) -> Checkpoint {
         }),
         threshold: 0.3,
         task: crate::task::Task::default(),
+        abstention: None,
         training: serde_json::Map::new(),
     };
     Checkpoint::new(metadata, tensors).unwrap()

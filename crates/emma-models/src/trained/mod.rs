@@ -16,7 +16,7 @@ use emma_energy::transfer;
 
 pub use missing_modes::MissingModes;
 pub use plus::EmmaPlusSettings;
-pub use prediction::{Answers, Explanation, Prediction};
+pub use prediction::{Answers, Explanation, Prediction, decided_class};
 pub use row_scores::{RowEnergies, RowFault, RowScores};
 pub use transform::RowTransforms;
 

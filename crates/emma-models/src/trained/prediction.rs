@@ -1,6 +1,7 @@
 //! What a trained model says about rows.
 
 use crate::error::{Error, Result};
+use crate::metrics::likeliest;
 
 /// What a [`TrainedModel`](crate::TrainedModel) says about rows.
 #[derive(Debug, Clone)]
@@ -31,6 +32,19 @@ impl Answers {
         }
     }
 
+    /// Those of some rows, in the order given; a row may come several times.
+    #[must_use]
+    pub fn of_rows(&self, rows: &[usize]) -> Self {
+        let numbers = |values: &[f32]| rows.iter().map(|&row| values[row]).collect();
+        match self {
+            Self::Binary(values) => Self::Binary(numbers(values)),
+            Self::Multiclass(values) => {
+                Self::Multiclass(rows.iter().map(|&row| values[row].clone()).collect())
+            }
+            Self::Regression(values) => Self::Regression(numbers(values)),
+        }
+    }
+
     /// Probabilities of label 1 of a binary classifier.
     ///
     /// # Errors
@@ -45,6 +59,16 @@ impl Answers {
             expected: "binary",
             found,
         })
+    }
+}
+
+/// The class that a model decides for in a row: 1 from the threshold up where it gives one probability, that of class 1; else the
+/// likeliest of several, the first of equals. None where a probability is NaN, or there is none.
+pub fn decided_class(probabilities: &[f32], threshold: f64) -> Option<usize> {
+    match probabilities {
+        [probability] if probability.is_nan() => None,
+        [probability] => Some(usize::from(f64::from(*probability) >= threshold)),
+        probabilities => likeliest(probabilities),
     }
 }
 

@@ -144,6 +144,7 @@ pub(crate) fn checkpoint(name: &str, built: &Built) -> Checkpoint {
         .with("hidden", vec![6, 4]),
         threshold: 0.25,
         task: Task::default(),
+        abstention: None,
         training: serde_json::Map::new(),
     };
     Checkpoint::new(metadata, tensors).unwrap()
