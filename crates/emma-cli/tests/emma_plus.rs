@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use common::Place;
 use common::model::Parts;
+use rand_distr::{Distribution, StandardNormal};
 use serde_json::{Value, json};
 
 const CONFIG: &str = r#"
@@ -504,4 +505,108 @@ fn what_it_cannot_do_is_said() {
         place.succeed(&format!("score {ON_TABLE}"))
     );
     insta::assert_snapshot!("refusals", told);
+}
+
+/// A wave of 20 samples and two numbers, both of a class; the layout of a training on them.
+fn wide() -> Place {
+    let place = Place::new();
+    let mut rng = emma_testkit::rng(21);
+    let mut normal = move || -> f64 { StandardNormal.sample(&mut rng) };
+    let wave: Vec<String> = (0..20).map(|at| format!("wave_{at}")).collect();
+    let mut table = format!("{},first,second,label\n", wave.join(","));
+    for row in 0..600 {
+        let label = row % 3 / 2;
+        let height = 1.5 * f64::from(label) + 0.7 * normal();
+        for at in 0..20 {
+            let value = height * (f64::from(at) / 3.).sin() + 0.2 * normal();
+            let _ = write!(table, "{value},");
+        }
+        let _ = writeln!(
+            table,
+            "{},{},{label}",
+            height + 0.3 * normal(),
+            height + 0.5 * normal()
+        );
+    }
+    place.write("table.csv", table);
+    let wave = wave.join("\", \"");
+    let config = CONFIG.replace(
+        "dm = [\"dm_mean\", \"dm_std\", \"dm_skewness\", \"dm_excess_kurtosis\"]",
+        "numbers = [\"first\", \"second\"]",
+    );
+    let config = config.replace(
+        "ip = [\"ip_mean\", \"ip_std\", \"ip_skewness\", \"ip_excess_kurtosis\"]",
+        &format!("wave = [\"{wave}\"]"),
+    );
+    place.write("emma.toml", config);
+    place
+}
+
+#[test]
+fn a_wide_mode_stands_in_the_density_as_features_and_comes_back_repaired() {
+    let place = wide();
+    place.succeed(&format!("{TRAIN} model"));
+    place.succeed(&format!("{TRAIN} again --threads 1"));
+    let file = place.read("model/model.safetensors");
+    assert_eq!(place.read("again/model.safetensors"), file);
+    let energy = &Parts::of(&file).metadata["energy"];
+    assert_eq!(energy["mode_widths"], json!([7, 2]));
+    assert_eq!(energy["encoders"][0]["n_features"], 20);
+    assert_eq!(energy["encoders"][1], Value::Null);
+    assert_eq!(energy["feature_noise"][0].as_array().unwrap().len(), 5);
+    // A row as it is, one without a sample, one without its wave.
+    place.write("rows.csv", with_holes(&place, 3, &[(1, 4, 1), (2, 0, 20)]));
+    let on_rows = "--model model/model.safetensors --data rows.csv --nan missing";
+    let features = columns(&place.succeed(&format!("transform {on_rows}")));
+    let original = columns(&place.read_text("table.csv"));
+    for at in 0..20 {
+        let repaired = &features[&format!("repaired_wave_{at}")];
+        assert!(repaired.iter().all(|value| value.is_finite()));
+        // The wave that is not there is what the two numbers say.
+        let difference = repaired[2] - original[&format!("wave_{at}")][2];
+        assert!(difference.abs() < 2., "{at}: {difference}");
+    }
+    place.succeed("inspect --model model/model.safetensors");
+    let scores = columns(&place.succeed(&format!("score {on_rows} --explain")));
+    assert!((scores["energy_wave"][2] - 121f64.ln()).abs() < 1e-6);
+}
+
+#[test]
+fn a_file_whose_encoders_contradict_it_is_refused() {
+    let place = wide();
+    place.succeed(&format!("{TRAIN} model"));
+    let file = place.read("model/model.safetensors");
+    let refused = |name: &str, change: &dyn Fn(&mut Parts)| {
+        let mut parts = Parts::of(&file);
+        change(&mut parts);
+        place.write(name, parts.file());
+        place.fail(2, &format!("score --model {name} --data table.csv"))
+    };
+    for (name, expected, change) in [
+        (
+            "width",
+            "expected an encoder of 20 values, got 19",
+            (&|parts: &mut Parts| {
+                parts.metadata["energy"]["encoders"][0]["n_features"] = 19.into();
+            }) as &dyn Fn(&mut Parts),
+        ),
+        (
+            "count",
+            "expected an entry of encoders for each of 2 modes, got 1",
+            &|parts: &mut Parts| {
+                let encoders = parts.metadata["energy"]["encoders"].as_array_mut().unwrap();
+                encoders.truncate(1);
+            },
+        ),
+        ("none", "expected mode_widths", &|parts: &mut Parts| {
+            let energy = parts.metadata["energy"].as_object_mut().unwrap();
+            energy.remove("encoders");
+        }),
+        ("hidden", "expected tensor", &|parts: &mut Parts| {
+            parts.metadata["energy"]["encoders"][0]["hidden"] = json!([31, 6, 32]);
+        }),
+    ] {
+        let message = refused(name, change);
+        assert!(message.contains(expected), "{name}: {message}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Few features of a wide mode, for densities that could not have all of it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use candle_core::{D, DType, Device, Tensor};
@@ -261,8 +262,11 @@ fn line(z: &[f64], x: &[f64]) -> (f64, f64, f64) {
 pub struct ModeEncoderFit {
     /// Units of the autoencoder's hidden layers; the narrowest are the features. Default 32, 6 and 32.
     pub hidden: Vec<usize>,
-    /// How it is trained. Default noise of 0.5, so that the features are such as noise hardly moves.
+    /// How it is trained. Its `noise_std` is the unit of [`noise_levels`](Self::noise_levels); default 1.
     pub training: AutoencoderTraining,
+    /// Each row of each epoch has noise of one of these levels, all equally likely. Default 0, 0.4, 0.8, 1.6 and 3.2: the features
+    /// are then such as say of a noisy mode what can still be said. At least one; finite, not negative.
+    pub noise_levels: Vec<f64>,
     /// Where labels are given: what the cross-entropy of classes guessed from the features by a linear layer weighs
     /// beside the mean squared error of a value. Default 1; finite, not negative. An autoencoder alone keeps what
     /// most of the variance is of, which need not be what tells classes apart.
@@ -274,9 +278,10 @@ impl Default for ModeEncoderFit {
         Self {
             hidden: vec![32, 6, 32],
             training: AutoencoderTraining {
-                noise_std: 0.5,
+                noise_std: 1.,
                 ..AutoencoderTraining::default()
             },
+            noise_levels: vec![0., 0.4, 0.8, 1.6, 3.2],
             label_weight: 1.,
         }
     }
@@ -309,6 +314,16 @@ impl ModeEncoderFit {
             "finite and not negative",
             self.label_weight,
         )?;
+        check_setting(
+            !self.noise_levels.is_empty()
+                && self
+                    .noise_levels
+                    .iter()
+                    .all(|level| level.is_finite() && *level >= 0.),
+            "noise_levels",
+            "at least one, each finite and not negative",
+            format_args!("{:?}", self.noise_levels),
+        )?;
         let (n_rows, n_features) = rows.dims2()?;
         let config = MlpAutoencoderConfig {
             n_features,
@@ -318,6 +333,17 @@ impl ModeEncoderFit {
         let vb = variables.var_builder(DType::F32, rows.device());
         let autoencoder = MlpAutoencoder::new(&config, &vb.pp("autoencoder"))?;
         let single = transfer(rows, DType::F32, rows.device())?;
+        // The training's noise is of one level: each row's is scaled.
+        let levels = RefCell::new(ChaCha8Rng::from_rng(rng));
+        let noisy = |clean: &Tensor, corrupted: &Tensor| -> Result<Tensor> {
+            let n_rows = clean.dim(0)?;
+            let mut rng = levels.borrow_mut();
+            let levels: Vec<f32> = (0..n_rows)
+                .map(|_| self.noise_levels[rng.random_range(0..self.noise_levels.len())] as f32)
+                .collect();
+            let levels = Tensor::from_vec(levels, (n_rows, 1), clean.device())?;
+            Ok((clean + (corrupted - clean)?.broadcast_mul(&levels)?)?)
+        };
         let error = |values: &Tensor, clean: &Tensor| -> Result<Tensor> {
             let residual = (autoencoder.decode(values)? - clean)?;
             Ok(residual.sqr()?.mean(D::Minus1)?.mean(0)?)
@@ -336,7 +362,8 @@ impl ModeEncoderFit {
             let one_hot = one_hot(labels, n_classes, rows.device())?;
             let with_labels = Tensor::cat(&[single, one_hot], 1)?;
             let loss = |clean: &Tensor, corrupted: &Tensor| -> Result<Tensor> {
-                let encoded = autoencoder.encode(&corrupted.narrow(1, 0, n_features)?)?;
+                let corrupted = noisy(clean, corrupted)?.narrow(1, 0, n_features)?;
+                let encoded = autoencoder.encode(&corrupted)?;
                 let log_probabilities = log_softmax(&head.forward(&encoded.tanh()?)?, D::Minus1)?;
                 let one_hot = clean.narrow(1, n_features, n_classes)?;
                 let entropy = (log_probabilities * one_hot)?.sum(1)?.mean(0)?.neg()?;
@@ -345,8 +372,9 @@ impl ModeEncoderFit {
             };
             minimize_denoising_loss(loss, &variables, &with_labels, &self.training, rng)?;
         } else {
-            let loss =
-                |clean: &Tensor, corrupted: &Tensor| error(&autoencoder.encode(corrupted)?, clean);
+            let loss = |clean: &Tensor, corrupted: &Tensor| {
+                error(&autoencoder.encode(&noisy(clean, corrupted)?)?, clean)
+            };
             minimize_denoising_loss(loss, &variables, &single, &self.training, rng)?;
         }
         let vb = variables.constants(rows.dtype(), rows.device())?;

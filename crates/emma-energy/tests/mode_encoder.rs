@@ -19,9 +19,9 @@ fn fit() -> ModeEncoderFit {
         training: AutoencoderTraining {
             n_epochs: 80,
             learning_rate: 3e-3,
-            noise_std: 0.1,
-            ..AutoencoderTraining::default()
+            ..ModeEncoderFit::default().training
         },
+        noise_levels: vec![0.1],
         ..ModeEncoderFit::default()
     }
 }
@@ -149,7 +149,7 @@ fn labels_keep_a_faint_pattern_that_variance_alone_would_drop() -> Result<()> {
             label_weight: 3.,
             ..fit()
         };
-        fit.training.noise_std = 0.3;
+        fit.noise_levels = vec![0.3];
         let labels = with_labels.then_some((&*labels, 2));
         let encoder = fit.fit(&rows, labels, &mut emma_testkit::rng(12))?;
         let features: Vec<Vec<f32>> = encoder.features(&rows)?.to_vec2()?;
@@ -201,6 +201,12 @@ fn what_cannot_be_fitted_is_refused() -> Result<()> {
     };
     let message = refused(negative.fit(&rows, None, &mut rng));
     assert!(message.contains("label_weight"), "{message}");
+    let without = ModeEncoderFit {
+        noise_levels: Vec::new(),
+        ..fit()
+    };
+    let message = refused(without.fit(&rows, None, &mut rng));
+    assert!(message.contains("noise_levels"), "{message}");
     let holed = (rows.zeros_like()? / 0.)?;
     let message = refused(fit().fit(&holed, None, &mut rng));
     assert!(message.contains("row 0"), "{message}");

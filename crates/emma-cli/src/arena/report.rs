@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::figures::figures;
 use super::results::{OURS, RegimeResults, Results};
+use super::settings::tuning_command;
 use super::standing::{self, Standing, standings};
 use super::table::{by_mean, upper_mark};
 use crate::experiment::data::describe;
@@ -63,7 +64,7 @@ pub(crate) fn report(results: &Results) -> CommandResult<Report> {
                     settings.data.source,
                     seed_options(&settings.seeds)
                 ))
-                .command("cargo xtask arena --seeds 2 tune"),
+                .command(tuning_command(&settings.data.source)),
         ))
 }
 
