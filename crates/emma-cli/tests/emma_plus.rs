@@ -602,6 +602,9 @@ fn a_file_whose_encoders_contradict_it_is_refused() {
             let energy = parts.metadata["energy"].as_object_mut().unwrap();
             energy.remove("encoders");
         }),
+        ("units", "at most 65536 units", &|parts: &mut Parts| {
+            parts.metadata["energy"]["encoders"][0]["hidden"] = json!([u64::MAX]);
+        }),
         ("hidden", "expected tensor", &|parts: &mut Parts| {
             parts.metadata["energy"]["encoders"][0]["hidden"] = json!([31, 6, 32]);
         }),

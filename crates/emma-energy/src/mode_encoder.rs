@@ -1,6 +1,5 @@
 //! Few features of a wide mode, for densities that could not have all of it.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use candle_core::{D, DType, Device, Tensor};
@@ -61,14 +60,31 @@ impl ModeEncoder {
     /// `[K + 1]`.
     ///
     /// # Errors
-    /// Those of [`MlpAutoencoder::new`].
+    /// Those of [`MlpAutoencoder::new`]; [`Error::InvalidSetting`] for a location that is not finite and a scale that is
+    /// not positive and finite.
     pub fn new(config: &MlpAutoencoderConfig, vb: &VarBuilder) -> Result<Self> {
         let autoencoder = MlpAutoencoder::new(config, &vb.pp("autoencoder"))?;
         let n_features = autoencoder.n_encoded() + 1;
+        let (location, scale) = (
+            vb.get(n_features, "location")?,
+            vb.get(n_features, "scale")?,
+        );
+        for (name, values, is_valid) in [
+            ("location", &location, f64::is_finite as fn(f64) -> bool),
+            ("scale", &scale, |value| value.is_finite() && value > 0.),
+        ] {
+            let values = transfer(values, DType::F64, &Device::Cpu)?.to_vec1::<f64>()?;
+            check_setting(
+                values.iter().all(|&value| is_valid(value)),
+                name,
+                "finite numbers, those of a scale positive",
+                format_args!("{values:?}"),
+            )?;
+        }
         Ok(Self {
-            location: vb.get(n_features, "location")?,
-            scale: vb.get(n_features, "scale")?,
             autoencoder,
+            location,
+            scale,
         })
     }
 
@@ -133,15 +149,20 @@ impl ModeEncoder {
         Ok(transfer(&decoded, features.dtype(), features.device())?)
     }
 
-    /// What noise of each level on the mode does to its features: the straight line through noisy against clean
+    /// What noise about each level on the mode does to its features: the straight line through noisy against clean
     /// features by least squares, and the standard deviation about it.
+    ///
+    /// Each row has noise of a standard deviation of its own, drawn evenly on a logarithmic axis from halfway to the level
+    /// below to halfway to the level above: the error of a wide mode tells levels of noise apart so sharply that noise between
+    /// two levels would otherwise be like neither.
     ///
     /// # Shapes
     /// - `rows`: `[n, L]`, clean
-    /// - `noise_std`: levels, in units of the rows
+    /// - `noise_std`: levels, in units of the rows, ascending and positive
     ///
     /// # Errors
-    /// [`Error::NoRows`], [`Error::NonFiniteRow`], [`Error::FeatureCount`].
+    /// [`Error::InvalidSetting`] for levels that do not ascend; [`Error::NoRows`], [`Error::NonFiniteRow`],
+    /// [`Error::FeatureCount`].
     pub fn feature_noise(
         &self,
         rows: &Tensor,
@@ -155,12 +176,20 @@ impl ModeEncoder {
                 purpose: "measuring noise",
             });
         }
-        let of_level = |&std: &f64| {
-            let noise: Vec<f64> = StandardNormal
-                .sample_iter(&mut *rng)
-                .take(rows.elem_count())
-                .map(|noise: f64| std * noise)
-                .collect();
+        check_setting(
+            noise_std.is_sorted_by(|a, b| a < b)
+                && noise_std.iter().all(|&std| std > 0. && std.is_finite()),
+            "noise_std",
+            "positive and ascending",
+            format_args!("{noise_std:?}"),
+        )?;
+        let of_level = |(low, high): (f64, f64)| {
+            let mut noise = Vec::with_capacity(rows.elem_count());
+            for _ in 0..rows.dim(0)? {
+                let std = low * (high / low).powf(rng.random());
+                let deviates = StandardNormal.sample_iter(&mut *rng).take(self.width());
+                noise.extend(deviates.map(|deviate: f64| std * deviate));
+            }
             let noise = Tensor::from_vec(noise, rows.shape(), &Device::Cpu)?;
             let noise = transfer(&noise, rows.dtype(), rows.device())?;
             let noisy = columns(&self.features(&(rows + noise)?)?)?;
@@ -177,8 +206,26 @@ impl ModeEncoder {
             }
             Ok(found)
         };
-        noise_std.iter().map(of_level).collect()
+        around(noise_std).into_iter().map(of_level).collect()
     }
+}
+
+/// For each of ascending levels, from halfway to the one below to halfway to the one above on a logarithmic axis; the
+/// lowest reaches as far below as above, the highest as far above as below, one alone by half an octave.
+fn around(levels: &[f64]) -> Vec<(f64, f64)> {
+    let steps: Vec<f64> = levels
+        .windows(2)
+        .map(|pair| (pair[1] / pair[0]).sqrt())
+        .collect();
+    let alone = std::f64::consts::SQRT_2;
+    let of_level = |(k, &level): (usize, &f64)| {
+        let below = k.checked_sub(1).and_then(|k| steps.get(k));
+        let above = steps.get(k);
+        let low = below.or(above).unwrap_or(&alone);
+        let high = above.or(below).unwrap_or(&alone);
+        (level / low, level * high)
+    };
+    levels.iter().enumerate().map(of_level).collect()
 }
 
 /// `z_1, …, z_K, log(|r(x) − x|² / L) / 2`, NaN where nothing of a row is there.
@@ -262,13 +309,11 @@ fn line(z: &[f64], x: &[f64]) -> (f64, f64, f64) {
 pub struct ModeEncoderFit {
     /// Units of the autoencoder's hidden layers; the narrowest are the features. Default 32, 6 and 32.
     pub hidden: Vec<usize>,
-    /// How it is trained. Its `noise_std` is the unit of [`noise_levels`](Self::noise_levels); default 1.
+    /// How it is trained. Default noise of 2 standard deviations on every value: a wide mode has so many that their
+    /// sums say through it what they said before, and what cannot be seen through it is not learned by heart.
     pub training: AutoencoderTraining,
-    /// Each row of each epoch has noise of one of these levels, all equally likely. Default 0, 0.4, 0.8, 1.6 and 3.2: the features
-    /// are then such as say of a noisy mode what can still be said. At least one; finite, not negative.
-    pub noise_levels: Vec<f64>,
     /// Where labels are given: what the cross-entropy of classes guessed from the features by a linear layer weighs
-    /// beside the mean squared error of a value. Default 1; finite, not negative. An autoencoder alone keeps what
+    /// beside the mean squared error of a value. Default 3; finite, not negative. An autoencoder alone keeps what
     /// most of the variance is of, which need not be what tells classes apart.
     pub label_weight: f64,
 }
@@ -278,11 +323,10 @@ impl Default for ModeEncoderFit {
         Self {
             hidden: vec![32, 6, 32],
             training: AutoencoderTraining {
-                noise_std: 1.,
+                noise_std: 2.,
                 ..AutoencoderTraining::default()
             },
-            noise_levels: vec![0., 0.4, 0.8, 1.6, 3.2],
-            label_weight: 1.,
+            label_weight: 3.,
         }
     }
 }
@@ -314,16 +358,6 @@ impl ModeEncoderFit {
             "finite and not negative",
             self.label_weight,
         )?;
-        check_setting(
-            !self.noise_levels.is_empty()
-                && self
-                    .noise_levels
-                    .iter()
-                    .all(|level| level.is_finite() && *level >= 0.),
-            "noise_levels",
-            "at least one, each finite and not negative",
-            format_args!("{:?}", self.noise_levels),
-        )?;
         let (n_rows, n_features) = rows.dims2()?;
         let config = MlpAutoencoderConfig {
             n_features,
@@ -333,17 +367,6 @@ impl ModeEncoderFit {
         let vb = variables.var_builder(DType::F32, rows.device());
         let autoencoder = MlpAutoencoder::new(&config, &vb.pp("autoencoder"))?;
         let single = transfer(rows, DType::F32, rows.device())?;
-        // The training's noise is of one level: each row's is scaled.
-        let levels = RefCell::new(ChaCha8Rng::from_rng(rng));
-        let noisy = |clean: &Tensor, corrupted: &Tensor| -> Result<Tensor> {
-            let n_rows = clean.dim(0)?;
-            let mut rng = levels.borrow_mut();
-            let levels: Vec<f32> = (0..n_rows)
-                .map(|_| self.noise_levels[rng.random_range(0..self.noise_levels.len())] as f32)
-                .collect();
-            let levels = Tensor::from_vec(levels, (n_rows, 1), clean.device())?;
-            Ok((clean + (corrupted - clean)?.broadcast_mul(&levels)?)?)
-        };
         let error = |values: &Tensor, clean: &Tensor| -> Result<Tensor> {
             let residual = (autoencoder.decode(values)? - clean)?;
             Ok(residual.sqr()?.mean(D::Minus1)?.mean(0)?)
@@ -362,8 +385,7 @@ impl ModeEncoderFit {
             let one_hot = one_hot(labels, n_classes, rows.device())?;
             let with_labels = Tensor::cat(&[single, one_hot], 1)?;
             let loss = |clean: &Tensor, corrupted: &Tensor| -> Result<Tensor> {
-                let corrupted = noisy(clean, corrupted)?.narrow(1, 0, n_features)?;
-                let encoded = autoencoder.encode(&corrupted)?;
+                let encoded = autoencoder.encode(&corrupted.narrow(1, 0, n_features)?)?;
                 let log_probabilities = log_softmax(&head.forward(&encoded.tanh()?)?, D::Minus1)?;
                 let one_hot = clean.narrow(1, n_features, n_classes)?;
                 let entropy = (log_probabilities * one_hot)?.sum(1)?.mean(0)?.neg()?;
@@ -372,9 +394,8 @@ impl ModeEncoderFit {
             };
             minimize_denoising_loss(loss, &variables, &with_labels, &self.training, rng)?;
         } else {
-            let loss = |clean: &Tensor, corrupted: &Tensor| {
-                error(&autoencoder.encode(&noisy(clean, corrupted)?)?, clean)
-            };
+            let loss =
+                |clean: &Tensor, corrupted: &Tensor| error(&autoencoder.encode(corrupted)?, clean);
             minimize_denoising_loss(loss, &variables, &single, &self.training, rng)?;
         }
         let vb = variables.constants(rows.dtype(), rows.device())?;

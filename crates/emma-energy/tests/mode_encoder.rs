@@ -5,7 +5,10 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use emma_energy::{AutoencoderTraining, ModeEncoder, ModeEncoderFit};
+use emma_energy::{
+    AutoencoderTraining, ComponentChoice, GaussianMixtureFit, JointDensityFit, ModeEncoder,
+    ModeEncoderFit, NoiseModel,
+};
 use emma_testkit::tolerance::assert_close;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -19,9 +22,9 @@ fn fit() -> ModeEncoderFit {
         training: AutoencoderTraining {
             n_epochs: 80,
             learning_rate: 3e-3,
-            ..ModeEncoderFit::default().training
+            noise_std: 0.1,
+            ..AutoencoderTraining::default()
         },
-        noise_levels: vec![0.1],
         ..ModeEncoderFit::default()
     }
 }
@@ -149,7 +152,7 @@ fn labels_keep_a_faint_pattern_that_variance_alone_would_drop() -> Result<()> {
             label_weight: 3.,
             ..fit()
         };
-        fit.noise_levels = vec![0.3];
+        fit.training.noise_std = 0.3;
         let labels = with_labels.then_some((&*labels, 2));
         let encoder = fit.fit(&rows, labels, &mut emma_testkit::rng(12))?;
         let features: Vec<Vec<f32>> = encoder.features(&rows)?.to_vec2()?;
@@ -187,6 +190,43 @@ fn it_is_what_its_tensors_say() -> Result<()> {
 }
 
 #[test]
+fn noise_between_two_levels_is_like_one_of_them() -> Result<()> {
+    let (rows, labels) = waves(900, 17);
+    let mut rng = emma_testkit::rng(18);
+    let encoder = fit().fit(&rows, None, &mut rng)?;
+    let noise = NoiseModel::default();
+    let density = JointDensityFit {
+        classes: vec![GaussianMixtureFit {
+            components: ComponentChoice::Fixed(3),
+            ..GaussianMixtureFit::default()
+        }],
+        feature_noise: vec![encoder.feature_noise(&rows, &noise.noise_std, &mut rng)?],
+        noise,
+        ..JointDensityFit::default()
+    };
+    let density = density.fit(&[encoder.features(&rows)?], &labels, 2, &mut rng)?;
+    let (fresh, _) = waves(200, 19);
+    let mut before = 0.;
+    for std in [0.28, 0.57, 1.13, 2.26] {
+        let deviates = (0..200 * WIDTH).map(|_| {
+            let deviate: f64 = StandardNormal.sample(&mut rng);
+            (std * deviate) as f32
+        });
+        let noisy = (&fresh + Tensor::from_vec(deviates.collect(), fresh.shape(), &Device::Cpu)?)?;
+        let energies = density.posterior(&[encoder.features(&noisy)?])?.energies;
+        let mean = numbers(&energies.mean_all()?)[0];
+        // Between the levels on either side, and more for more noise.
+        let (low, high) = ((4. * std / 2f64).ln_1p(), (4. * std * 2.).ln_1p());
+        assert!(
+            mean > before && (low..high).contains(&mean),
+            "{std}: {mean}"
+        );
+        before = mean;
+    }
+    Ok(())
+}
+
+#[test]
 fn what_cannot_be_fitted_is_refused() -> Result<()> {
     let (rows, labels) = waves(20, 15);
     let mut rng = emma_testkit::rng(16);
@@ -201,17 +241,20 @@ fn what_cannot_be_fitted_is_refused() -> Result<()> {
     };
     let message = refused(negative.fit(&rows, None, &mut rng));
     assert!(message.contains("label_weight"), "{message}");
-    let without = ModeEncoderFit {
-        noise_levels: Vec::new(),
-        ..fit()
-    };
-    let message = refused(without.fit(&rows, None, &mut rng));
-    assert!(message.contains("noise_levels"), "{message}");
     let holed = (rows.zeros_like()? / 0.)?;
     let message = refused(fit().fit(&holed, None, &mut rng));
     assert!(message.contains("row 0"), "{message}");
     let encoder = fit().fit(&rows, None, &mut rng)?;
     assert!(encoder.features(&rows.narrow(1, 1, 3)?).is_err());
     assert!(encoder.decode(&rows).is_err());
+    let message = encoder
+        .feature_noise(&rows, &[1., 0.5], &mut rng)
+        .unwrap_err();
+    assert!(message.to_string().contains("ascending"), "{message}");
+    let mut tensors: HashMap<String, Tensor> = encoder.tensors().into_iter().collect();
+    tensors.insert("scale".into(), Tensor::new(&[1f32, 0., 1.], &Device::Cpu)?);
+    let vb = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+    let message = refused(ModeEncoder::new(encoder.config(), &vb));
+    assert!(message.contains("scale"), "{message}");
     Ok(())
 }

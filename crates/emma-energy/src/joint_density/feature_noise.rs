@@ -14,7 +14,6 @@ use crate::error::{Result, check_setting};
 /// # Units
 /// Those of the features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FeatureNoise {
     /// What the clean features are multiplied by; finite.
     pub gain: Vec<f64>,

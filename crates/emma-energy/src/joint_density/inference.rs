@@ -388,22 +388,24 @@ impl<R: Real> Inference<R> {
         self.of_states(observed, self.states(observed, states))
     }
 
-    /// A table of states, each made if it is not there.
+    /// A table of states, each made if it is not there; others are not kept waiting while it is.
     fn of_states(&self, observed: &[bool], states: Vec<JointState>) -> Table<R> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         self.components.table(states, |state| {
             let key = (observed.to_vec(), state.clone());
-            if let Some(state) = known.states.get(&key) {
-                return state.clone();
+            let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) = lock().states.get(&key) {
+                return known.clone();
             }
             let made = Arc::new(self.components.state(observed, state));
             let size =
                 made.means.len() + made.factors.len() + made.gains.len() + made.offsets.len();
+            let mut known = lock();
             if known.n_numbers + size > MOST_NUMBERS {
                 *known = Known::default();
             }
-            known.n_numbers += size;
-            known.states.insert(key, made.clone());
+            if known.states.insert(key, made.clone()).is_none() {
+                known.n_numbers += size;
+            }
             made
         })
     }

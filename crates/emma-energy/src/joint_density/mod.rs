@@ -213,11 +213,18 @@ impl JointDensity {
         &self.classes
     }
 
-    /// The same density with another belief about noise, which no parameter depends on.
+    /// The same density with another belief about noise, which no parameter depends on. Where the noise of features was
+    /// measured, its levels must remain.
     ///
     /// # Errors
     /// [`Error::InvalidSetting`].
     pub fn with_noise(&self, noise: NoiseModel) -> Result<Self> {
+        check_setting(
+            self.config.feature_noise.is_empty() || noise.noise_std == self.config.noise.noise_std,
+            "noise_std",
+            "that which the noise of features was measured at",
+            format_args!("{:?}", noise.noise_std),
+        )?;
         let config = JointDensityConfig {
             noise,
             ..self.config.clone()

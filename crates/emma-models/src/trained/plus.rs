@@ -26,6 +26,9 @@ const MOST_NOISE_LEVELS: usize = 64;
 /// Joint states in a file, at most; likewise.
 const MOST_STATES: usize = 4096;
 
+/// Units of a layer of an encoder in a file, at most.
+const MOST_UNITS: usize = 1 << 16;
+
 /// Keys of the energy that are settings of the density.
 const DENSITY_KEYS: [&str; 5] = [
     "mode_widths",
@@ -140,6 +143,12 @@ impl EmmaPlusSettings {
                 return refuse(format!(
                     "expected an encoder of {width} values, got {}",
                     encoder.n_features
+                ));
+            }
+            if encoder.hidden.iter().any(|&units| units > MOST_UNITS) {
+                return refuse(format!(
+                    "expected an encoder of layers of at most {MOST_UNITS} units, got {:?}",
+                    encoder.hidden
                 ));
             }
             // Its features, and its error.
