@@ -161,7 +161,7 @@ fn gains(found: &RegimeResults) -> Table {
     let mut table = Table::new(
         caption(
             "Paired differences of the mean F1 over all conditions; Wilcoxon's signed-rank test over seeds, adjusted \
-             for all rivals.",
+             for all learners of the same kind, those of the arena and those of a script apart.",
             found,
         ),
         columns,
