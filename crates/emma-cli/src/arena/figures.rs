@@ -9,6 +9,9 @@ use crate::figures::{Axis, Bars, Chart, Estimate, Figure, Line};
 /// Learners that are drawn over noise, beside ours and the best other.
 const ALWAYS_DRAWN: [&str; 2] = ["base", "emma"];
 
+/// Panels side by side, at most.
+const MOST_IN_A_ROW: usize = 3;
+
 /// All figures by file name.
 pub(crate) fn figures(results: &Results) -> CommandResult<Vec<(String, Figure)>> {
     let mut figures = vec![(
@@ -79,7 +82,11 @@ fn f1_over_noise(results: &Results, regime: &str, found: &RegimeResults) -> Comm
         .map(String::as_str)
         .chain([BOTH])
         .collect();
-    for place in places {
+    let n_rows = places.len().div_ceil(MOST_IN_A_ROW);
+    for (number, place) in places.into_iter().enumerate() {
+        if number > 0 && number.is_multiple_of(MOST_IN_A_ROW) {
+            figure = figure.next_row();
+        }
         let mut chart = Chart::new(
             Axis::new("noise", "standard deviations of a feature"),
             Axis::dimensionless("F1"),
@@ -101,7 +108,7 @@ fn f1_over_noise(results: &Results, regime: &str, found: &RegimeResults) -> Comm
         }
         figure = figure.panel(chart);
     }
-    Ok(figure.size(1100., 420.))
+    Ok(figure.size(1100., 420. * n_rows as f64))
 }
 
 fn over_noise(learner: &LearnerResults, place: &str) -> CommandResult<Vec<(f64, Estimate)>> {
