@@ -231,6 +231,10 @@ fn around(levels: &[f64]) -> Vec<(f64, f64)> {
 /// `z_1, …, z_K, log(|r(x) − x|² / L) / 2`, NaN where nothing of a row is there.
 fn raw_features(autoencoder: &MlpAutoencoder, rows: &Tensor) -> Result<Tensor> {
     check_features(rows, autoencoder.config().n_features)?;
+    if rows.dim(0)? == 0 {
+        let shape = (0, autoencoder.n_encoded() + 1);
+        return Ok(Tensor::zeros(shape, rows.dtype(), rows.device())?);
+    }
     let rows = rows.contiguous()?;
     let is_there = rows.eq(&rows)?;
     let zeros = rows.zeros_like()?;

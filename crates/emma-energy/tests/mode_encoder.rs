@@ -31,14 +31,19 @@ fn fit() -> ModeEncoderFit {
 
 /// Waves of two heights, one for each of two patterns, with little noise; the label is a third, faint pattern.
 fn waves(n_rows: usize, seed: u64) -> (Tensor, Vec<u32>) {
+    waves_of(WIDTH, n_rows, seed)
+}
+
+/// The same of any number of samples.
+fn waves_of(width: usize, n_rows: usize, seed: u64) -> (Tensor, Vec<u32>) {
     let mut rng = emma_testkit::rng(seed);
     let mut normal = move || -> f32 { StandardNormal.sample(&mut rng) };
     let labels: Vec<u32> = (0..n_rows).map(|row| u32::from(row % 2 == 0)).collect();
     let mut values = Vec::new();
     for &label in &labels {
         let (first, second) = (normal(), normal());
-        for at in 0..WIDTH {
-            let angle = std::f32::consts::TAU * at as f32 / WIDTH as f32;
+        for at in 0..width {
+            let angle = std::f32::consts::TAU * at as f32 / width as f32;
             let faint = if label == 1 { 0.2 } else { -0.2 };
             values.push(
                 first * angle.sin()
@@ -48,7 +53,7 @@ fn waves(n_rows: usize, seed: u64) -> (Tensor, Vec<u32>) {
             );
         }
     }
-    let rows = Tensor::from_vec(values, (n_rows, WIDTH), &Device::Cpu).unwrap();
+    let rows = Tensor::from_vec(values, (n_rows, width), &Device::Cpu).unwrap();
     (rows, labels)
 }
 
@@ -191,7 +196,9 @@ fn it_is_what_its_tensors_say() -> Result<()> {
 
 #[test]
 fn noise_between_two_levels_is_like_one_of_them() -> Result<()> {
-    let (rows, labels) = waves(900, 17);
+    // So many values that the error tells levels of noise apart as sharply as it does in a plane.
+    const WIDE: usize = 512;
+    let (rows, labels) = waves_of(WIDE, 900, 17);
     let mut rng = emma_testkit::rng(18);
     let encoder = fit().fit(&rows, None, &mut rng)?;
     let noise = NoiseModel::default();
@@ -205,10 +212,10 @@ fn noise_between_two_levels_is_like_one_of_them() -> Result<()> {
         ..JointDensityFit::default()
     };
     let density = density.fit(&[encoder.features(&rows)?], &labels, 2, &mut rng)?;
-    let (fresh, _) = waves(200, 19);
+    let (fresh, _) = waves_of(WIDE, 200, 19);
     let mut before = 0.;
     for std in [0.28, 0.57, 1.13, 2.26] {
-        let deviates = (0..200 * WIDTH).map(|_| {
+        let deviates = (0..200 * WIDE).map(|_| {
             let deviate: f64 = StandardNormal.sample(&mut rng);
             (std * deviate) as f32
         });
@@ -246,6 +253,7 @@ fn what_cannot_be_fitted_is_refused() -> Result<()> {
     assert!(message.contains("row 0"), "{message}");
     let encoder = fit().fit(&rows, None, &mut rng)?;
     assert!(encoder.features(&rows.narrow(1, 1, 3)?).is_err());
+    assert_eq!(encoder.features(&rows.narrow(0, 0, 0)?)?.dims(), [0, 3]);
     assert!(encoder.decode(&rows).is_err());
     let message = encoder
         .feature_noise(&rows, &[1., 0.5], &mut rng)

@@ -91,7 +91,10 @@ fn f1_over_noise(results: &Results, regime: &str, found: &RegimeResults) -> Comm
             Axis::new("noise", "standard deviations of a feature"),
             Axis::dimensionless("F1"),
         )
-        .title(format!("noise on {place}"));
+        .title(format!(
+            "noise on {}",
+            if place == BOTH { "all modes" } else { place }
+        ));
         for (look, name) in drawn.iter().enumerate() {
             let Some(learner) = found.learners.get(name) else {
                 continue;
