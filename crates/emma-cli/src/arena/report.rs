@@ -22,8 +22,8 @@ pub(crate) fn report(results: &Results) -> CommandResult<Report> {
     let report = Report::new(
         "Arena: EMMA+ and its rivals under faults",
         "Which way to fuse modes keeps predictions right under faults that nobody trained for? All learners have \
-         the same rows, about the same number of parameters, and the same number of combinations to choose \
-         from.",
+         the same rows and the same number of combinations to choose from; how many parameters each has is in the \
+         tables.",
     );
     let mut report = describe(report, &settings.data)
         .fact("Seeds", format!("{:?}", settings.seeds))
@@ -41,8 +41,12 @@ pub(crate) fn report(results: &Results) -> CommandResult<Report> {
         if let Some(figure) = figure(&format!("f1_over_noise_{regime}")) {
             section = section.figure(
                 figure,
-                "F1 over the noise; bands are 95 % intervals over seeds. Oracle: the better of two strong models \
-                 trained on exactly that condition.",
+                if results.oracle.is_some() {
+                    "F1 over the noise; bands are 95 % intervals over seeds. Oracle: the better of two strong models \
+                     trained on exactly that condition."
+                } else {
+                    "F1 over the noise; bands are 95 % intervals over seeds."
+                },
             );
         }
         report = report.section(section.table(conditions(results, found)));
