@@ -233,6 +233,7 @@ fn what_cannot_be_vouched_for_is_refused() {
     };
     refuse(&|metadata| metadata["abstention"]["version"] = 2.into());
     refuse(&|metadata| metadata["abstention"]["score"] = "mood".into());
+    refuse(&|metadata| metadata["abstention"]["score"] = "total_energy".into());
     refuse(&|metadata| metadata["abstention"] = Value::Null);
     refuse(&|metadata| {
         metadata["format_version"] = 2.into();

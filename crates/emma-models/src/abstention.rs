@@ -301,18 +301,32 @@ impl Abstention {
             )));
         }
         let note = Note::deserialize(note).map_err(invalid)?;
+        if note.score == DoubtScore::TotalEnergy && metadata.energy.is_none() {
+            return Err(Error::Checkpoint(
+                "expected energies of a model that abstains by total_energy, it has none"
+                    .to_owned(),
+            ));
+        }
         let scored = |kind: &str| -> Result<Scored> {
             let name = tensor_name(kind, "score");
             let scores: Vec<f32> = match checkpoint.any_shape(&name)?.dims() {
-                &[n_rows] if n_rows > 0 => checkpoint.tensor(&name, &[n_rows])?.to_vec1()?,
+                &[n_rows] if (1..=MOST_ROWS).contains(&n_rows) => {
+                    checkpoint.tensor(&name, &[n_rows])?.to_vec1()?
+                }
                 dims => {
                     return Err(Error::Shape {
                         what: format!("tensor {name}"),
-                        expected: "[at least 1]".to_owned(),
+                        expected: format!("[1 to {MOST_ROWS}]"),
                         found: dims.to_vec(),
                     });
                 }
             };
+            if let Some(row) = scores.iter().position(|score| !score.is_finite()) {
+                return Err(Error::Checkpoint(format!(
+                    "expected finite scores in tensor {name}, got {} in row {row}",
+                    scores[row]
+                )));
+            }
             let name = tensor_name(kind, "error");
             let errors: Vec<f32> = checkpoint.tensor(&name, &[scores.len()])?.to_vec1()?;
             let errors = errors.into_iter().map(|error| match error {

@@ -3,7 +3,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use emma_attention::{GainScale, ModeGateConfig};
-use emma_energy::{JointDensity, JointDensityFit, SeededVarMap};
+use emma_energy::{
+    AutoencoderTraining, JointDensity, JointDensityFit, ModeEncoder, ModeEncoderFit, SeededVarMap,
+};
 use emma_models::{
     Batch, EmmaPlus, EmmaPlusConfig, EncodedDensity, EnsembleMlp, EnsembleMlpConfig, Error,
     MultiModalModel, TrainingConfig, train,
@@ -247,6 +249,57 @@ fn wrong_settings_and_modes_are_refused() -> Result<()> {
             }
         ),
         "{error}"
+    );
+    Ok(())
+}
+
+/// An encoder of two features of a mode of four values.
+fn encoder() -> Result<ModeEncoder> {
+    let (modes, _) = rows(100, 4);
+    let fit = ModeEncoderFit {
+        hidden: vec![3, 1, 3],
+        training: AutoencoderTraining {
+            n_epochs: 1,
+            ..AutoencoderTraining::default()
+        },
+        ..ModeEncoderFit::default()
+    };
+    let wide = Tensor::cat(&modes, 1)?;
+    Ok(fit.fit(&wide, None, &mut emma_testkit::rng(5))?)
+}
+
+#[test]
+fn encoders_that_do_not_fit_the_density_are_refused() -> Result<()> {
+    let (wide, narrow) = (encoder()?, rows(5, 6).0);
+    let encoded = EncodedDensity::new(vec![None, Some(wide.clone())], density()?)?;
+    assert_eq!(encoded.encoders().len(), 2);
+    let too_few = EncodedDensity::new(vec![Some(wide)], density()?);
+    assert!(matches!(
+        too_few,
+        Err(Error::ModeCount {
+            expected: 2,
+            found: 1
+        })
+    ));
+    let (modes, _) = rows(100, 4);
+    let of_three = ModeEncoderFit {
+        hidden: vec![3, 2, 3],
+        ..ModeEncoderFit::default()
+    };
+    let of_three = of_three.fit(&Tensor::cat(&modes, 1)?, None, &mut emma_testkit::rng(5))?;
+    let error = EncodedDensity::new(vec![None, Some(of_three)], density()?).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "encoders must be as many features as the density has, got 3 for 2"
+    );
+
+    // Another number of modes, and a mode of another width than its encoder's.
+    let error = |modes: &[Tensor]| encoded.posterior(modes).unwrap_err().to_string();
+    assert!(error(&narrow[..1]).contains("2 modes"));
+    assert!(
+        error(&narrow).contains("expected rows with 4 features"),
+        "{}",
+        error(&narrow)
     );
     Ok(())
 }

@@ -191,11 +191,7 @@ pub(super) fn weight_effects(grid: &Grid, candidates: &[CandidateResults]) -> Ve
             found.push((name, weight, difference));
         }
     }
-    let p_of = |difference: &OverSeeds| {
-        // Where no seed differs there is nothing to rank.
-        wilcoxon_signed_rank(&difference.per_seed).map_or(1., |test| test.p_value)
-    };
-    let p_values: Vec<f64> = found.iter().map(|(.., one)| p_of(one)).collect();
+    let p_values: Vec<f64> = found.iter().map(|(.., one)| signed_rank_p(one)).collect();
     let adjusted = holm(&p_values).unwrap_or_default();
     let effects = found.into_iter().zip(adjusted);
     effects
@@ -296,10 +292,13 @@ impl WeightEffect {
 /// A figure that means something unless it is 0, one of so many that are looked at together: by
 /// Wilcoxon's signed-rank test over seeds, with Bonferroni's adjustment.
 pub(super) fn against_zero(figure: &OverSeeds, n_figures: usize) -> Finding {
-    let test = wilcoxon_signed_rank(&figure.per_seed);
-    // Where all are 0 there is nothing to rank.
-    let p_value = test.map_or(1., |test| test.p_value);
-    Finding::of(figure, p_value * (n_figures as f64) < LEVEL)
+    Finding::of(figure, signed_rank_p(figure) * (n_figures as f64) < LEVEL)
+}
+
+/// By Wilcoxon's signed-rank test over seeds.
+fn signed_rank_p(figure: &OverSeeds) -> f64 {
+    // What has no test, since all are 0 or one is no number, shows nothing.
+    wilcoxon_signed_rank(&figure.per_seed).map_or(1., |test| test.p_value)
 }
 
 #[cfg(test)]

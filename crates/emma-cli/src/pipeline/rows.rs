@@ -389,10 +389,16 @@ fn draw_split(config: &Config, targets: &Targets, kept: &[usize]) -> CommandResu
             class,
             part,
             n_rows,
-        } => Failure::input(format!(
-            "expected {} in the {part} part of the split, got {n_rows} of them in the whole table",
-            rows_of(&targets.task, class)
-        )),
+        } => {
+            let place = match config.split.calibration {
+                Some(share) => format!("what split.calibration = {share} leaves of the table"),
+                None => "the whole table".to_owned(),
+            };
+            Failure::input(format!(
+                "expected {} in the {part} part of the split, got {n_rows} of them in {place}",
+                rows_of(&targets.task, class)
+            ))
+        }
         error => error.into(),
     })?;
     let of_table = |rows: Vec<usize>| rows.into_iter().map(|row| kept[row]).collect();
