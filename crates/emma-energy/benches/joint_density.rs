@@ -1,4 +1,4 @@
-//! Rows a second of a joint density of HTRU2's shape: two modes of four features, 20 and 8 components.
+//! Rows a second of a joint density of HTRU2's shape: two modes of four features, 40 and 16 components.
 #![allow(clippy::unwrap_used)] // In a benchmark a panic is the report.
 
 use std::hint::black_box;

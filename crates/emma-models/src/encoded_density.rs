@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use emma_energy::{
-    ComponentChoice, JointDensity, JointDensityFit, JointPosterior, ModeEncoder, ModeEncoderFit,
+    ComponentChoice, GaussianMixtureFit, JointDensity, JointDensityFit, JointPosterior,
+    ModeEncoder, ModeEncoderFit,
 };
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -178,8 +179,13 @@ pub struct EncodedDensityFit {
     pub widest_mode: usize,
     /// How encoders are trained.
     pub encoder: ModeEncoderFit,
-    /// How the density is fitted. Components of each class are as many as it says, or fewer where rows are few.
+    /// How the density is fitted where no mode has an encoder. Components of each class are as many as it says, or fewer
+    /// where rows are few.
     pub density: JointDensityFit,
+    /// The mixtures of the classes where a mode has an encoder, in the place of [`JointDensityFit::classes`]. Default 20
+    /// components for class 0 and 8 for all others, with a covariance floor of 1e-3: encoders know the rows that the
+    /// density is fitted to, and the finest structure of their features is theirs, not that of the modes.
+    pub encoded_classes: Vec<GaussianMixtureFit>,
     /// Rows of a class for each component, at least. Default 25.
     pub rows_per_component: usize,
     /// Rows of a class for each component and feature, at least. Default 5.
@@ -188,10 +194,16 @@ pub struct EncodedDensityFit {
 
 impl Default for EncodedDensityFit {
     fn default() -> Self {
+        let of = |n_components| GaussianMixtureFit {
+            components: ComponentChoice::Fixed(n_components),
+            n_starts: 1,
+            ..GaussianMixtureFit::default()
+        };
         Self {
             widest_mode: 16,
             encoder: ModeEncoderFit::default(),
             density: JointDensityFit::default(),
+            encoded_classes: vec![of(20), of(8)],
             rows_per_component: 25,
             rows_per_feature: 5,
         }
@@ -233,6 +245,7 @@ impl EncodedDensityFit {
         }
         if encoders.iter().any(Option::is_some) {
             density.feature_noise = feature_noise;
+            density.classes.clone_from(&self.encoded_classes);
         } else {
             encoders.clear();
         }

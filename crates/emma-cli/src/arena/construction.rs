@@ -25,8 +25,11 @@ use crate::part::tensors;
 
 /// Hidden widths of networks: 4,801 parameters on HTRU2.
 const HIDDEN: [usize; 2] = [64, 64];
-/// Hidden widths of each of four members: as many parameters together.
-const MEMBER_HIDDEN: [usize; 2] = [28, 28];
+/// Hidden widths of each of EMMA+'s four members: with the density no more parameters on HTRU2 than the largest rival has.
+const MEMBER_HIDDEN: [usize; 2] = [22, 22];
+/// The same where modes are wide, and networks of the others grow with them: together as many as [`HIDDEN`] has beyond its
+/// inputs.
+const MEMBER_HIDDEN_OF_WIDE_MODES: [usize; 2] = [28, 28];
 
 /// Rows of a mini-batch where candle's operations train.
 const BATCH_SIZE: usize = 128;
@@ -271,9 +274,14 @@ impl Construction<'_> {
             gate: self.own(&[false, true, true]).then(ModeGateConfig::default),
             ..EmmaPlusConfig::default()
         };
+        let hidden = if self.density.encoders().is_empty() {
+            MEMBER_HIDDEN
+        } else {
+            MEMBER_HIDDEN_OF_WIDE_MODES
+        };
         let network = EnsembleMlpConfig {
             n_inputs: EmmaPlus::<EnsembleMlp>::n_inputs(self.density),
-            hidden: MEMBER_HIDDEN.to_vec(),
+            hidden: hidden.to_vec(),
             ..EnsembleMlpConfig::default()
         };
         let network = EnsembleMlp::new(&network, &vb.pp("network"))?;

@@ -15,8 +15,10 @@ use crate::gaussian_mixture::{ComponentChoice, GaussianMixture, GaussianMixtureF
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct JointDensityFit {
-    /// How the mixture of each class is fitted; the last goes for all classes from there on. Default 20
-    /// components for class 0 and 8 for all others, one start each.
+    /// How the mixture of each class is fitted; the last goes for all classes from there on. Default 40
+    /// components for class 0 and 16 for all others, one start each, and a covariance floor of 2e-5: features of one
+    /// mode are often nearly functions of each other, and what is left of a row whose other modes are gone is how they
+    /// deviate from that, which a floor of 1e-3 blurs.
     pub classes: Vec<GaussianMixtureFit>,
     /// What is believed of the modes' noise.
     pub noise: NoiseModel,
@@ -30,11 +32,12 @@ impl Default for JointDensityFit {
     fn default() -> Self {
         let of = |n_components| GaussianMixtureFit {
             components: ComponentChoice::Fixed(n_components),
+            covariance_floor: 2e-5,
             n_starts: 1,
             ..GaussianMixtureFit::default()
         };
         Self {
-            classes: vec![of(20), of(8)],
+            classes: vec![of(40), of(16)],
             noise: NoiseModel::default(),
             most_exact_states: most_exact_states(),
             feature_noise: Vec::new(),
