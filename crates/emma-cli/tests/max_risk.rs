@@ -242,6 +242,37 @@ fn what_cannot_be_vouched_for_is_refused() {
     insta::assert_snapshot!("damaged", report);
 }
 
+#[test]
+fn scores_that_are_no_numbers_are_refused() {
+    let place = trained("without", "calibration = 0.1");
+    let mut parts = Parts::of(&place.read("model/model.safetensors"));
+    let start = &parts.header["abstention.clean.score"]["data_offsets"][0];
+    let start = usize::try_from(start.as_u64().unwrap()).unwrap();
+    parts.tensors[start..][..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    place.write("model/model.safetensors", parts.file());
+    let error = place.fail(2, &format!("{SCORE} --max-risk 0.2"));
+    let expected = "expected finite scores in tensor abstention.clean.score, got NaN in row 0";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn calibration_that_leaves_no_rows_is_named() {
+    let place = Place::new();
+    let mut rng = emma_testkit::rng(4);
+    place.write(
+        "table.csv",
+        emma_testkit::candidates::csv(300, true, &mut rng),
+    );
+    let config = CONFIG
+        .replace("{model}", "without")
+        .replace("{split}", "calibration = 0.98");
+    place.write("emma.toml", config);
+    let error = place.fail(2, "train emma.toml --data table.csv --quiet");
+    let expected = "of them in what split.calibration = 0.98 leaves of the table";
+    assert!(error.contains(expected), "{error}");
+    assert!(!place.exists("model"));
+}
+
 /// The digits of shares that depend on a training, left out.
 fn without_shares(report: &str) -> String {
     let mut text = String::new();

@@ -4,11 +4,12 @@
 use candle_core::{DType, Device, Tensor};
 use emma_attention::{GainScale, ModeGateConfig};
 use emma_energy::{
-    AutoencoderTraining, JointDensity, JointDensityFit, ModeEncoder, ModeEncoderFit, SeededVarMap,
+    AutoencoderTraining, ComponentChoice, GaussianMixtureFit, JointDensity, JointDensityFit,
+    ModeEncoder, ModeEncoderFit, SeededVarMap,
 };
 use emma_models::{
-    Batch, EmmaPlus, EmmaPlusConfig, EncodedDensity, EnsembleMlp, EnsembleMlpConfig, Error,
-    MultiModalModel, TrainingConfig, train,
+    Batch, EmmaPlus, EmmaPlusConfig, EncodedDensity, EncodedDensityFit, EnsembleMlp,
+    EnsembleMlpConfig, Error, MultiModalModel, TrainingConfig, train,
 };
 use rand_distr::{Distribution, StandardNormal};
 
@@ -266,6 +267,47 @@ fn encoder() -> Result<ModeEncoder> {
     };
     let wide = Tensor::cat(&modes, 1)?;
     Ok(fit.fit(&wide, None, &mut emma_testkit::rng(5))?)
+}
+
+#[test]
+fn mixtures_are_those_of_features_where_a_mode_is_wide() -> Result<()> {
+    let (modes, labels) = rows(600, 7);
+    let components = |n_components| GaussianMixtureFit {
+        components: ComponentChoice::Fixed(n_components),
+        n_starts: 1,
+        ..GaussianMixtureFit::default()
+    };
+    let of = |widest_mode, n_encoded: Option<usize>| {
+        let fit = EncodedDensityFit {
+            widest_mode,
+            encoder: ModeEncoderFit {
+                hidden: vec![3, 1, 3],
+                training: AutoencoderTraining {
+                    n_epochs: 1,
+                    ..AutoencoderTraining::default()
+                },
+                ..ModeEncoderFit::default()
+            },
+            density: JointDensityFit {
+                classes: vec![components(3), components(2)],
+                ..JointDensityFit::default()
+            },
+            encoded_classes: n_encoded.into_iter().map(components).collect(),
+            ..EncodedDensityFit::default()
+        };
+        fit.fit(&modes, &labels, 2, &mut emma_testkit::rng(8))
+    };
+    let n_components = |widest_mode, n_encoded| -> Result<Vec<usize>> {
+        let density = of(widest_mode, Some(n_encoded))?;
+        Ok(density.density().config().n_components.clone())
+    };
+    assert_eq!(n_components(2, 4)?, [3, 2]);
+    assert_eq!(n_components(1, 4)?, [4, 4]);
+    // 400 and 200 rows, of which each component wants 25.
+    assert_eq!(n_components(1, 40)?, [16, 8]);
+    let error = of(1, None).unwrap_err().to_string();
+    assert_eq!(error, "encoded_classes must be at least one, got none");
+    Ok(())
 }
 
 #[test]

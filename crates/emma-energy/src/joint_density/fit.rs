@@ -16,9 +16,10 @@ use crate::gaussian_mixture::{ComponentChoice, GaussianMixture, GaussianMixtureF
 #[serde(default, deny_unknown_fields)]
 pub struct JointDensityFit {
     /// How the mixture of each class is fitted; the last goes for all classes from there on. Default 40
-    /// components for class 0 and 16 for all others, one start each, and a covariance floor of 2e-5: features of one
-    /// mode are often nearly functions of each other, and what is left of a row whose other modes are gone is how they
-    /// deviate from that, which a floor of 1e-3 blurs.
+    /// components for class 0 and 16 for all others, one start each, and a covariance floor of 2e-5, chosen on HTRU2: features
+    /// of one of its modes are nearly functions of each other, and what a mode says when the others are gone is how they
+    /// deviate from that, which a floor of 1e-3 blurs. Features that take few values want a higher floor, so that no
+    /// component shrinks onto one of them; a few hundred rows want fewer components.
     pub classes: Vec<GaussianMixtureFit>,
     /// What is believed of the modes' noise.
     pub noise: NoiseModel,
