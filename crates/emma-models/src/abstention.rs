@@ -321,12 +321,6 @@ impl Abstention {
                     });
                 }
             };
-            if let Some(row) = scores.iter().position(|score| !score.is_finite()) {
-                return Err(Error::Checkpoint(format!(
-                    "expected finite scores in tensor {name}, got {} in row {row}",
-                    scores[row]
-                )));
-            }
             let name = tensor_name(kind, "error");
             let errors: Vec<f32> = checkpoint.tensor(&name, &[scores.len()])?.to_vec1()?;
             let errors = errors.into_iter().map(|error| match error {
