@@ -70,6 +70,57 @@ pub(crate) fn triangular_inverse(triangle: &[f64], n: usize) -> Vec<f64> {
     inverse
 }
 
+/// Sweeps over all pairs after which rotations end in any case; a few are enough.
+const MOST_SWEEPS: usize = 60;
+
+/// Eigenvalues `λ` and orthonormal eigenvectors, the rows of `Q`, of a symmetric matrix: `A = Qᵀ diag(λ) Q`.
+///
+/// Rotations of pairs of rows until nothing is left beside the diagonal (C. G. J. Jacobi, 1846). Of a
+/// covariance it finds the small eigenvalues with more digits than a tridiagonal form keeps.
+///
+/// # Shapes
+/// - `symmetric`: `[L, L]`, row-major
+/// - returns `[L]` and `[L, L]`
+pub(crate) fn eigen(symmetric: &[f64], n_features: usize) -> (Vec<f64>, Vec<f64>) {
+    let n = n_features;
+    let mut left = symmetric.to_vec();
+    let mut vectors = vec![0.; n * n];
+    for i in 0..n {
+        vectors[i * n + i] = 1.;
+    }
+    for _ in 0..MOST_SWEEPS {
+        let mut is_diagonal = true;
+        for (p, q) in (0..n).flat_map(|p| (p + 1..n).map(move |q| (p, q))) {
+            let (beside, first, second) = (left[p * n + q], left[p * n + p], left[q * n + q]);
+            if beside.abs() <= f64::EPSILON * (first.abs() * second.abs()).sqrt() {
+                continue;
+            }
+            is_diagonal = false;
+            // The smaller of the two angles.
+            let cotangent = (second - first) / (2. * beside);
+            let tangent = cotangent.signum() / (cotangent.abs() + cotangent.hypot(1.));
+            let cosine = 1. / tangent.hypot(1.);
+            let sine = tangent * cosine;
+            let turn = |values: &mut [f64], a: usize, b: usize| {
+                let (x, y) = (values[a], values[b]);
+                values[a] = cosine * x - sine * y;
+                values[b] = sine * x + cosine * y;
+            };
+            for k in 0..n {
+                turn(&mut left, k * n + p, k * n + q);
+            }
+            for k in 0..n {
+                turn(&mut left, p * n + k, q * n + k);
+                turn(&mut vectors, p * n + k, q * n + k);
+            }
+        }
+        if is_diagonal {
+            break;
+        }
+    }
+    ((0..n).map(|i| left[i * n + i]).collect(), vectors)
+}
+
 /// `C Cᵀ` of a lower triangular matrix.
 pub(crate) fn times_own_transpose(triangle: &[f64], n: usize) -> Vec<f64> {
     let mut product = vec![0.; n * n];
@@ -96,6 +147,49 @@ mod tests {
         assert_close("P", &factor, &[0.5, 0., -1. / 6., 1. / 3.], 1e-15, 0.);
         let covariance = times_own_transpose(&[2., 0., 1., 3.], 2);
         assert_close("covariance", &covariance, &[4., 2., 2., 10.], 0., 0.);
+    }
+
+    proptest! {
+        #[test]
+        fn eigenvectors_are_orthonormal_and_give_the_matrix(
+            n in 1usize..9,
+            seed in any::<u64>(),
+            decades in 0f64..8.,
+        ) {
+            use rand_distr::{Distribution, StandardNormal};
+            let mut rng = emma_testkit::rng(seed);
+            let mut root = vec![0.; n * n];
+            for i in 0..n {
+                for j in 0..=i {
+                    let deviate: f64 = StandardNormal.sample(&mut rng);
+                    root[i * n + j] = deviate * 10f64.powf(-decades * i as f64 / n as f64);
+                }
+            }
+            let symmetric = times_own_transpose(&root, n);
+            let (values, vectors) = eigen(&symmetric, n);
+            let product = |weights: &[f64], i: usize, j: usize| -> f64 {
+                (0..n).map(|k| weights[k] * vectors[k * n + i] * vectors[k * n + j]).sum()
+            };
+            let largest = values.iter().copied().fold(0., f64::max);
+            for i in 0..n {
+                for j in 0..n {
+                    let identity = if i == j { 1. } else { 0. };
+                    prop_assert!((product(&vec![1.; n], i, j) - identity).abs() < 1e-13);
+                    let error = product(&values, i, j) - symmetric[i * n + j];
+                    prop_assert!(error.abs() < 1e-14 * n as f64 * largest, "{error} of {largest}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn eigenvalues_worked_by_hand() {
+        let (values, vectors) = eigen(&[2., 1., 1., 2.], 2);
+        assert_close("values", &values, &[1., 3.], 1e-15, 0.);
+        let half = 0.5f64.sqrt();
+        assert_close("vectors", &vectors, &[half, -half, half, half], 1e-15, 0.);
+        let (values, _) = eigen(&[0., 0., 0., 0.], 2);
+        assert_close("of nothing", &values, &[0., 0.], 0., 0.);
     }
 
     /// The correlations of which rounding leaves nothing to invert.

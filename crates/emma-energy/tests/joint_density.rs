@@ -328,6 +328,88 @@ fn agrees_with_brute_force(features: &[Vec<FeatureNoise>]) -> Result<()> {
     Ok(())
 }
 
+/// A tied feature, and one that is nearly a function of two others.
+fn nearly_dependent(n_rows: usize, seed: u64) -> (Vec<Tensor>, Vec<u32>) {
+    let (modes, labels) = sensors(n_rows, 2, 2, seed);
+    let mut rng = emma_testkit::rng(seed + 1);
+    let extended = modes.iter().map(|mode| {
+        let rows = mode.to_vec2::<f64>().unwrap();
+        let values = rows.iter().flat_map(|row| {
+            let deviate: f64 = StandardNormal.sample(&mut rng);
+            let [a, b] = [row[0], row[1]];
+            [
+                a,
+                b,
+                a.round(),
+                0.5 * (a - b) + 0.1 * a * a + 1e-3 * deviate,
+            ]
+        });
+        Tensor::from_vec(values.collect::<Vec<f64>>(), (n_rows, 4), &Device::Cpu).unwrap()
+    });
+    (extended.collect(), labels)
+}
+
+/// Noise that differs between features by less than shows makes states that share nothing.
+#[test]
+fn states_that_share_a_whitening_agree_with_those_that_do_not() -> Result<()> {
+    let (modes, labels) = nearly_dependent(900, 43);
+    let noise = NoiseModel {
+        swap_probability: 0.05,
+        ..NoiseModel::default()
+    };
+    for (exact, n_missing) in [(64, 0), (64, 3), (1, 3)] {
+        let fit = JointDensityFit {
+            noise: noise.clone(),
+            most_exact_states: exact,
+            ..JointDensityFit::default()
+        };
+        let shared = fit.fit(&modes, &labels, 2, &mut emma_testkit::rng(5))?;
+        let levels = noise.noise_std.iter().map(|&std| FeatureNoise {
+            gain: vec![1.; 4],
+            shift: vec![0.; 4],
+            std: (0..4).map(|i| std * (1. + 1e-14 * f64::from(i))).collect(),
+        });
+        let config = JointDensityConfig {
+            feature_noise: vec![levels.collect(); 2],
+            ..shared.config().clone()
+        };
+        let tensors = shared.tensors().into_iter().collect();
+        let vb = VarBuilder::from_tensors(tensors, DType::F64, &Device::Cpu);
+        let apart = JointDensity::new(&config, &vb)?;
+        let (clean, _) = nearly_dependent(300, 47);
+        let mut rows = faulty(&clean, 53);
+        if n_missing > 0 {
+            let mut values = rows[1].to_vec2::<f64>()?;
+            for (row, values) in values.iter_mut().enumerate() {
+                values[row % 4] = f64::NAN;
+            }
+            rows[1] = Tensor::new(values, &Device::Cpu)?;
+        }
+        let (a, b) = (shared.posterior(&rows)?, apart.posterior(&rows)?);
+        let close = |name: &str, a: &Tensor, b: &Tensor| {
+            // Variances of combinations of features go down to 2e-5 of one of them: that many digits less.
+            assert_close(name, &numbers(a), &numbers(b), 1e-9, 1e-9);
+        };
+        close("likelihood", &a.log_likelihood, &b.log_likelihood);
+        close("energies", &a.energies, &b.energies);
+        close("first", &a.expectation[0], &b.expectation[0]);
+        close("second", &a.expectation[1], &b.expectation[1]);
+        let in_f32: Vec<Tensor> = rows
+            .iter()
+            .map(|mode| mode.to_dtype(DType::F32).unwrap())
+            .collect();
+        let c = shared.posterior(&in_f32)?;
+        let close = |name: &str, a: &Tensor, b: &Tensor| {
+            assert_close(name, &numbers(a), &numbers(b), 1e-4, 1e-4);
+        };
+        close("likelihood in f32", &c.log_likelihood, &a.log_likelihood);
+        close("energies in f32", &c.energies, &a.energies);
+        close("first in f32", &c.expectation[0], &a.expectation[0]);
+        close("second in f32", &c.expectation[1], &a.expectation[1]);
+    }
+    Ok(())
+}
+
 #[test]
 fn f32_agrees_with_f64() -> Result<()> {
     let density = density(noise())?;

@@ -1,13 +1,107 @@
-//! Affine layers on columns.
+//! Affine layers, on columns and of rows.
 
 use crate::block::{Block, Lanes};
-use crate::columns::at;
-use crate::level::Level;
+use crate::columns::{Columns, at};
+use crate::level::{Level, Task};
 use crate::real::Real;
 use crate::sums::Sums;
 
 /// Outputs computed side by side, so that every input loaded is used as often.
 const TILE: usize = 4;
+
+/// An affine map, and what follows it: `y = W x + b` or `y = max(0, W x + b)`, in which NaN stays NaN.
+///
+/// Products are added in the order of the inputs.
+#[derive(Debug, Clone, Copy)]
+pub struct Affine<'a, R> {
+    /// W, `[outputs, inputs]`, row by row.
+    pub weight: &'a [R],
+    /// b, `[outputs]`.
+    pub bias: &'a [R],
+    /// Whether what is negative becomes 0.
+    pub rectified: bool,
+}
+
+impl<R: Real> Affine<'_, R> {
+    /// Inputs of every row.
+    fn n_inputs(&self) -> usize {
+        self.weight.len().checked_div(self.bias.len()).unwrap_or(0)
+    }
+
+    /// The outputs of every row.
+    ///
+    /// # Shapes
+    /// - `rows`: `[n, inputs]`
+    /// - `outputs`: `[n, outputs]`
+    ///
+    /// # Panics
+    /// If slices do not fit each other.
+    pub fn outputs(&self, rows: &[R], outputs: &mut [R]) {
+        let (n_inputs, n_outputs) = (self.n_inputs(), self.bias.len());
+        assert_eq!(self.weight.len(), n_inputs * n_outputs, "weights");
+        if n_outputs == 0 {
+            assert!(outputs.is_empty(), "outputs of no map");
+            return;
+        }
+        let n_rows = outputs.len() / n_outputs;
+        assert_eq!(outputs.len(), n_rows * n_outputs, "outputs");
+        assert_eq!(rows.len(), n_rows * n_inputs, "inputs");
+        if n_inputs > 0 {
+            R::affine(self, rows, outputs);
+            return;
+        }
+        for row in outputs.chunks_exact_mut(n_outputs) {
+            for (output, &bias) in row.iter_mut().zip(self.bias) {
+                let is_cut = self.rectified && bias < R::zero();
+                *output = if is_cut { R::zero() } else { bias };
+            }
+        }
+    }
+
+    pub(crate) fn run_outputs(&self, rows: &[R], outputs: &mut [R]) {
+        R::dispatch(MapRows {
+            affine: self,
+            rows,
+            outputs,
+        });
+    }
+}
+
+struct MapRows<'a, R> {
+    affine: &'a Affine<'a, R>,
+    rows: &'a [R],
+    outputs: &'a mut [R],
+}
+
+impl<R: Real> Task<R> for MapRows<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Level, const V: usize>(self, simd: S) {
+        /// Rows at a time: few, so that their columns stay in the nearest cache.
+        const ROWS: usize = 64;
+        let Affine {
+            weight,
+            bias,
+            rectified,
+        } = *self.affine;
+        let (n_inputs, n_outputs) = (self.affine.n_inputs(), bias.len());
+        let mut inputs = Columns::new(n_inputs, ROWS);
+        let mut outputs = Columns::new(n_outputs, ROWS);
+        let rows = self.rows.chunks(ROWS * n_inputs);
+        for (rows, target) in rows.zip(self.outputs.chunks_mut(ROWS * n_outputs)) {
+            inputs.transpose(rows);
+            let n_blocks = inputs.extent(ROWS).n_blocks;
+            let (from, to) = (inputs.blocks::<S, V>(), outputs.blocks_mut::<S, V>());
+            if rectified {
+                rectified_affine::<S, R, V>(simd, from, weight, bias, to, n_blocks);
+            } else {
+                affine::<S, R, V>(simd, from, weight, bias, to, n_blocks);
+            }
+            outputs.scatter(target, 0..target.len() / n_outputs);
+        }
+    }
+}
 
 /// `y = W x + b` of every row.
 ///

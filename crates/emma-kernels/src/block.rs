@@ -340,6 +340,19 @@ impl<S: Level, R: Real, const V: usize> Block<S, R, V> {
         self
     }
 
+    /// Whether every lane is less than the other's.
+    #[inline(always)]
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "a branch at each lane costs more than comparing all"
+    )]
+    pub(crate) fn is_less(self, other: Self) -> bool {
+        let own = bytemuck::cast_slice::<R::Vector<S>, R>(&self.lanes);
+        let other = bytemuck::cast_slice::<R::Vector<S>, R>(&other.lanes);
+        let pairs = own.iter().zip(other);
+        pairs.fold(true, |less, (&a, &b)| less & (a < b))
+    }
+
     /// All lanes as one vector: the sum over the `V`.
     #[inline(always)]
     pub(crate) fn folded(self) -> R::Vector<S> {

@@ -9,6 +9,7 @@
 //! - [`gate`]: steps 2 to 4, from potential energies to attention, with gradients.
 //! - [`StageOne`], [`StageTwo`]: whole training steps, optimizer included.
 //! - [`NoisyMixture`]: which noise a row has under a mixture of Gaussians, which class, and what it was without.
+//! - [`Affine`]: an affine layer whose result for a row has the same bits in any batch.
 //! - [`Scorer`]: rows to probabilities, energies and attention.
 //!
 //! No kernel depends on candle. Values are tested here against the thesis's equations in plain f64, written
@@ -45,8 +46,9 @@ mod tests;
 mod weigh;
 
 pub use adam::Memory;
+pub use affine::Affine;
 pub use level::InstructionSet;
-pub use noisy_mixture::{MixturePosterior, NoiseState, NoisyMixture};
+pub use noisy_mixture::{MixturePosterior, NoiseFamily, NoiseState, NoisyMixture, Whitening};
 pub use real::Real;
 pub use scorer::{Front, Scorer, Scores};
 pub use stage_one::{StageOne, StageOneConfig};

@@ -3,6 +3,7 @@
 use bytemuck::Pod;
 use num_traits::Float;
 
+use crate::affine::Affine;
 use crate::gate::Gate;
 use crate::level::{Level, SUMS, Task, dispatch_f32, dispatch_f64};
 use crate::noisy_mixture::{MixturePosterior, NoisyMixture};
@@ -42,6 +43,8 @@ pub trait Real: Float + Pod + Default + Send + Sync + std::fmt::Debug + 'static 
         row_gradient: &mut [Self],
         parameter_gradient: &mut [Self],
     );
+    /// [`Affine::outputs`], likewise.
+    fn affine(affine: &Affine<'_, Self>, rows: &[Self], outputs: &mut [Self]);
     /// [`NoisyMixture::posterior`], likewise.
     fn noisy_mixture(
         mixture: &NoisyMixture<Self>,
@@ -158,6 +161,10 @@ macro_rules! kernels {
             parameter_gradient: &mut [$real],
         ) {
             autoencoder.run_backward(rows, energy_gradient, row_gradient, parameter_gradient);
+        }
+
+        fn affine(affine: &Affine<'_, $real>, rows: &[$real], outputs: &mut [$real]) {
+            affine.run_outputs(rows, outputs);
         }
 
         fn noisy_mixture(

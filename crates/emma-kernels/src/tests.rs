@@ -10,8 +10,8 @@ use crate::level::{BLOCK, Level, Task};
 use crate::potential::Autoencoder;
 use crate::real::Real;
 use crate::{
-    Batches, Front, GateConfig, Network, Rows, Scorer, Scores, StageOne, StageOneConfig, StageTwo,
-    StageTwoConfig,
+    Affine, Batches, Front, GateConfig, Network, Rows, Scorer, Scores, StageOne, StageOneConfig,
+    StageTwo, StageTwoConfig,
 };
 
 fn numbers(n: usize, low: f64, high: f64, seed: u64) -> Vec<f64> {
@@ -793,6 +793,57 @@ fn no_rows_give_nothing() {
     };
     scorer.probabilities(&[], &mut []);
     assert!(of_parameters.iter().all(|&value| value == 0.));
+}
+
+#[test]
+fn affine_maps_are_sums_in_order_and_a_row_has_the_same_bits_alone() {
+    for [n_rows, n_inputs, n_outputs] in [[1, 1, 1], [3, 5, 7], [70, 13, 6], [257, 0, 2], [4, 3, 0]]
+    {
+        let weight = numbers(n_inputs * n_outputs, -1., 1., 1);
+        let bias = numbers(n_outputs, -1., 1., 2);
+        let rows = numbers(n_rows * n_inputs, -2., 2., 3);
+        for rectified in [false, true] {
+            let affine = Affine {
+                weight: &weight,
+                bias: &bias,
+                rectified,
+            };
+            let mut found = vec![f64::NAN; n_rows * n_outputs];
+            affine.outputs(&rows, &mut found);
+            let expected: Vec<f64> = (0..n_rows * n_outputs)
+                .map(|place| {
+                    let (row, output) = (place / n_outputs, place % n_outputs);
+                    let row = &rows[row * n_inputs..][..n_inputs];
+                    let weight = &weight[output * n_inputs..][..n_inputs];
+                    let products = row.iter().zip(weight).map(|(x, w)| x * w);
+                    let sum = bias[output] + products.sum::<f64>();
+                    if rectified { sum.max(0.) } else { sum }
+                })
+                .collect();
+            assert_near(&found, &expected, 1e-14, "affine");
+            let in_f32 = Affine {
+                weight: &single(&weight),
+                bias: &single(&bias),
+                rectified,
+            };
+            let mut singles = vec![f32::NAN; n_rows * n_outputs];
+            in_f32.outputs(&single(&rows), &mut singles);
+            let wide: Vec<f64> = singles.iter().map(|&value| value.into()).collect();
+            assert_near(&wide, &expected, 1e-6, "affine in f32");
+            let last = n_rows - 1;
+            let mut alone = vec![f32::NAN; n_outputs];
+            in_f32.outputs(&single(&rows[last * n_inputs..]), &mut alone);
+            assert_eq!(alone, singles[last * n_outputs..]);
+        }
+    }
+    let mut not_a_number = [0.];
+    let affine = Affine {
+        weight: &[1.],
+        bias: &[0.],
+        rectified: true,
+    };
+    affine.outputs(&[f64::NAN], &mut not_a_number);
+    assert!(not_a_number[0].is_nan());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use candle_core::{
     CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor, WithDType, bail,
 };
+use emma_kernels::{Affine, Real};
 
 /// What follows an affine map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -290,36 +291,25 @@ fn elements<'a, T>(values: &'a [T], layout: &Layout) -> Result<&'a [T]> {
     }
 }
 
-/// The inner loop runs over outputs, so that it becomes vector instructions without changing the order in
-/// which one output's products are added.
-fn affine_rows<T: WithDType>(
-    rows: &[T],
-    weight: &[T],
-    bias: &[T],
+fn affine_rows<R: Real>(
+    rows: &[R],
+    weight: &[R],
+    bias: &[R],
     [n, inputs, outputs]: [usize; 3],
     activation: Activation,
-) -> Vec<T> {
+) -> Vec<R> {
     let n_groups = bias.len().checked_div(outputs).unwrap_or(0);
-    let mut result = Vec::with_capacity(n_groups * n * outputs);
-    let mut transposed = vec![T::zero(); inputs * outputs];
-    for group in 0..n_groups {
-        let bias = &bias[group * outputs..][..outputs];
-        let weight = &weight[group * outputs * inputs..][..outputs * inputs];
-        for (place, &value) in weight.iter().enumerate() {
-            transposed[place % inputs * outputs + place / inputs] = value;
-        }
-        for row in 0..n {
-            let row = &rows[(group * n + row) * inputs..][..inputs];
-            let start = result.len();
-            result.extend_from_slice(bias);
-            let sums = &mut result[start..];
-            for (&value, weights) in row.iter().zip(transposed.chunks_exact(outputs)) {
-                for (sum, &weight) in sums.iter_mut().zip(weights) {
-                    *sum += value * weight;
-                }
-            }
-            activate(sums, activation);
-        }
+    let mut result = vec![R::zero(); n_groups * n * outputs];
+    if result.is_empty() {
+        return result;
+    }
+    for (group, result) in result.chunks_exact_mut(n * outputs).enumerate() {
+        let affine = Affine {
+            weight: &weight[group * outputs * inputs..][..outputs * inputs],
+            bias: &bias[group * outputs..][..outputs],
+            rectified: activation == Activation::Relu,
+        };
+        affine.outputs(&rows[group * n * inputs..][..n * inputs], result);
     }
     result
 }

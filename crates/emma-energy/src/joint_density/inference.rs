@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use emma_kernels::{MixturePosterior, NoiseState, Real};
+use emma_kernels::{MixturePosterior, NoisyMixture, Real};
 
 use super::noise_model::NoiseLevel;
 use super::posterior::JointPosterior;
-use super::table::{Components, JointState, TERMS_PER_MODE, Table, log_sum_exp};
+use super::table::{
+    Components, JointState, TERMS_PER_MODE, Table, View, families, levels_of, log_sum_exp,
+};
 
 /// Rows at a time.
 const CHUNK: usize = 4096;
@@ -50,6 +52,8 @@ enum States<'a> {
     OfMode(usize, &'a JointState),
     /// A state and all that differ from it in one mode.
     Around(&'a JointState),
+    /// The one in which a mode, the only one that is there, is clean.
+    Clean(usize),
 }
 
 /// A joint density at work, with what it has needed so far: the mixture in states, by the features that are there.
@@ -61,16 +65,19 @@ pub(super) struct Inference<R> {
 
 #[derive(Debug)]
 struct Known<R> {
-    /// Of all states together.
+    /// Of all views together.
     n_numbers: usize,
-    states: HashMap<(Vec<bool>, JointState), Arc<NoiseState<R>>>,
+    views: HashMap<Key, Vec<View<R>>>,
 }
+
+/// The features that are there, a state, and the mode all levels of which are asked for, if any is.
+type Key = (Vec<bool>, JointState, Option<usize>);
 
 impl<R> Default for Known<R> {
     fn default() -> Self {
         Self {
             n_numbers: 0,
-            states: HashMap::new(),
+            views: HashMap::new(),
         }
     }
 }
@@ -350,8 +357,7 @@ impl<R: Real> Inference<R> {
                 continue;
             }
             let own = self.only(observed, mode);
-            let clean = vec![vec![CLEAN; self.n_modes()]];
-            let table = self.of_states(&own, clean);
+            let table = self.table(&own, &States::Clean(mode));
             let mut log_joint = vec![R::zero(); rows.len() / n_features * self.n_classes()];
             let posterior = MixturePosterior {
                 log_joint: &mut log_joint,
@@ -384,73 +390,119 @@ impl<R: Real> Inference<R> {
         }
     }
 
+    /// The states, and the kernel's form of them.
     fn table(&self, observed: &[bool], states: &States<'_>) -> Table<R> {
-        self.of_states(observed, self.states(observed, states))
+        let components = &*self.components;
+        let runs = self.runs(observed, states);
+        let views = runs.iter().flat_map(|run| self.views(observed, run));
+        Table {
+            mixture: NoisyMixture {
+                n_features: self.n_features(),
+                n_terms: self.n_terms(),
+                classes: components.classes.clone(),
+                families: families(views),
+            },
+            states: runs.into_iter().flat_map(Run::into_states).collect(),
+        }
     }
 
-    /// A table of states, each made if it is not there; others are not kept waiting while it is.
-    fn of_states(&self, observed: &[bool], states: Vec<JointState>) -> Table<R> {
-        self.components.table(states, |state| {
-            let key = (observed.to_vec(), state.clone());
-            let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(known) = lock().states.get(&key) {
-                return known.clone();
-            }
-            let made = Arc::new(self.components.state(observed, state));
-            let size =
-                made.means.len() + made.factors.len() + made.gains.len() + made.offsets.len();
-            let mut known = lock();
-            if known.n_numbers + size > MOST_NUMBERS {
-                *known = Known::default();
-            }
-            if known.states.insert(key, made.clone()).is_none() {
-                known.n_numbers += size;
-            }
-            made
-        })
+    /// The kernel's form of a run.
+    fn views(&self, observed: &[bool], run: &Run) -> Vec<View<R>> {
+        let of = |state: JointState, scaled| self.made_once((observed.to_vec(), state, scaled));
+        let states = run.levels.iter();
+        if self.components.is_scaled(run.mode) {
+            let mut others = run.state.clone();
+            others[run.mode] = CLEAN;
+            let all = of(others, Some(run.mode));
+            return states.map(|&level| all[level].clone()).collect();
+        }
+        states.flat_map(|&level| of(run.at(level), None)).collect()
     }
 
-    fn states(&self, observed: &[bool], states: &States<'_>) -> Vec<JointState> {
+    /// Views, made if they are not there; others are not kept waiting while they are.
+    fn made_once(&self, key: Key) -> Vec<View<R>> {
+        let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().views.get(&key) {
+            return known.clone();
+        }
+        let (observed, state, scaled) = &key;
+        let made = self.components.views(observed, state, *scaled);
+        let of_states: usize = made.iter().map(View::n_numbers).sum();
+        let whitening = &made[0].whitening;
+        let size = of_states + whitening.means.len() + whitening.factors.len();
+        let mut known = lock();
+        if known.n_numbers + size > MOST_NUMBERS {
+            *known = Known::default();
+        }
+        if known.views.insert(key, made.clone()).is_none() {
+            known.n_numbers += size;
+        }
+        made
+    }
+
+    /// States that differ in one mode, one run after the other.
+    fn runs(&self, observed: &[bool], states: &States<'_>) -> Vec<Run> {
         let n_levels = self.components.levels.len();
         let present = self.components.present(observed);
+        let present: Vec<usize> = (0..self.n_modes()).filter(|&mode| present[mode]).collect();
+        let clean = vec![CLEAN; self.n_modes()];
+        let run = |state: &JointState, mode: usize, levels: Vec<usize>| Run {
+            state: state.clone(),
+            mode,
+            levels,
+        };
         match states {
             States::All => {
-                let mut all = vec![vec![CLEAN; self.n_modes()]];
-                for mode in (0..self.n_modes()).filter(|&mode| present[mode]) {
+                let Some((&last, others)) = present.split_last() else {
+                    return vec![run(&clean, 0, vec![CLEAN])];
+                };
+                let mut all = vec![clean];
+                for &mode in others {
                     all = all
                         .into_iter()
                         .flat_map(|state| levels_of(&state, mode, n_levels))
                         .collect();
                 }
-                all
+                let runs = all.iter();
+                runs.map(|state| run(state, last, (0..n_levels).collect()))
+                    .collect()
             }
-            States::OfMode(mode, others) => levels_of(others, *mode, n_levels).collect(),
+            States::OfMode(mode, others) => vec![run(others, *mode, (0..n_levels).collect())],
             States::Around(center) => {
-                let mut all = vec![JointState::clone(center)];
-                for mode in (0..self.n_modes()).filter(|&mode| present[mode]) {
-                    all.extend(levels_of(center, mode, n_levels).filter(|state| state != *center));
-                }
-                all
+                let runs = present.iter().enumerate();
+                // The center is in the first of them.
+                runs.map(|(place, &mode)| {
+                    let levels = (0..n_levels).filter(|&level| place == 0 || level != center[mode]);
+                    run(center, mode, levels.collect())
+                })
+                .collect()
             }
+            States::Clean(mode) => vec![run(&clean, *mode, vec![CLEAN])],
         }
     }
 }
 
-/// A state with every level of one mode.
-fn levels_of(
-    state: &JointState,
+/// A state, with some of the levels of a mode.
+#[derive(Debug)]
+struct Run {
+    state: JointState,
     mode: usize,
-    n_levels: usize,
-) -> impl Iterator<Item = JointState> + use<> {
-    let state = state.clone();
-    (0..n_levels).map(move |level| {
-        let mut state = state.clone();
-        state[mode] = level;
-        state
-    })
+    levels: Vec<usize>,
 }
 
-/// Rows by what they have in common.
+impl Run {
+    fn at(&self, level: usize) -> JointState {
+        let mut state = self.state.clone();
+        state[self.mode] = level;
+        state
+    }
+
+    fn into_states(self) -> impl Iterator<Item = JointState> {
+        let levels = self.levels.clone();
+        levels.into_iter().map(move |level| self.at(level))
+    }
+}
+
 fn grouped(rows: &[usize], key: impl Fn(usize) -> JointState) -> BTreeMap<JointState, Vec<usize>> {
     let mut groups: BTreeMap<JointState, Vec<usize>> = BTreeMap::new();
     for &row in rows {

@@ -1,17 +1,22 @@
 //! The mixture in each state of the noise, ready for the kernel.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use emma_kernels::{NoiseState, NoisyMixture, Real};
+use emma_kernels::{NoiseFamily, NoiseState, NoisyMixture, Real, Whitening};
 
 use super::JointDensityConfig;
 use super::noise_model::{NoiseLevel, NoiseModel};
-use crate::covariance::precision_cholesky;
+use crate::covariance::{eigen, precision_cholesky};
 use crate::error::Result;
 use crate::gaussian_mixture::{GaussianMixture, check_finite, numbers};
 
 /// A row's own terms for each mode: the densities of one that says nothing and of one that is swapped.
 pub(super) const TERMS_PER_MODE: usize = 2;
+
+/// Least variance of a combination of a mode's features given the other modes, as a share of the largest: less is
+/// rounding.
+const LEAST_VARIANCE: f64 = 1e-12;
 
 /// What all states have in common, in f64.
 #[derive(Debug)]
@@ -33,7 +38,7 @@ pub(super) struct Components {
 }
 
 /// How a feature is seen: `x = gain · z + shift + std · ε`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Channel {
     gain: f64,
     shift: f64,
@@ -64,12 +69,19 @@ struct Component {
     covariance: Vec<f64>,
 }
 
+impl Component {
+    fn covariance(&self, a: usize, b: usize) -> f64 {
+        self.covariance[a * self.mean.len() + b]
+    }
+}
+
 /// The level of every mode.
 pub(super) type JointState = Vec<usize>;
 
 /// States that are summed over, and the kernel's form of them.
 #[derive(Debug)]
 pub(super) struct Table<R> {
+    /// In the order in which the kernel has them.
     pub(super) states: Vec<JointState>,
     pub(super) mixture: NoisyMixture<R>,
 }
@@ -131,27 +143,85 @@ impl Components {
         present
     }
 
-    /// The kernel's form of states, each made by `of_state`.
-    pub(super) fn table<R: Real>(
+    /// Whether states that differ in the level of a mode only have a whitening in common: whether all noise
+    /// does to its features is to add as much variance to each.
+    pub(super) fn is_scaled(&self, mode: usize) -> bool {
+        let levels = self.channels[mode].iter();
+        levels.into_iter().all(|channels| {
+            let Some(first) = channels.first() else {
+                return true;
+            };
+            let plain = Channel::noise(first.std);
+            channels.iter().all(|channel| *channel == plain)
+        })
+    }
+
+    /// The mixture in a state, or, of a mode that [`is_scaled`](Self::is_scaled), in those that have its levels,
+    /// one after the other. A mode of which nothing is there has no level.
+    pub(super) fn views<R: Real>(
         &self,
-        states: Vec<JointState>,
-        of_state: impl FnMut(&JointState) -> Arc<NoiseState<R>>,
-    ) -> Table<R> {
-        Table {
-            mixture: NoisyMixture {
-                n_features: self.n_features(),
-                n_terms: TERMS_PER_MODE * self.mode_widths.len(),
-                classes: self.classes.clone(),
-                states: states.iter().map(of_state).collect(),
-            },
-            states,
+        observed: &[bool],
+        state: &JointState,
+        scaled: Option<usize>,
+    ) -> Vec<View<R>> {
+        let seen = self.seen(observed, state, scaled);
+        let components = self.gaussians.iter();
+        let whitened: Vec<Whitened> = components.map(|own| seen.whiten(own)).collect();
+        let whitening = Arc::new(Whitening {
+            columns: seen.columns.clone(),
+            n_scaled: seen.n_scaled,
+            means: rounded(whitened.iter().flat_map(|own| own.means.iter().copied())),
+            factors: rounded(whitened.iter().flat_map(Whitened::packed)),
+        });
+        let view = |state: JointState| View {
+            whitening: whitening.clone(),
+            state: Arc::new(self.noise_state(observed, &state, scaled, &seen, &whitened)),
+        };
+        match scaled {
+            None => vec![view(state.clone())],
+            Some(mode) => levels_of(state, mode, self.levels.len())
+                .map(view)
+                .collect(),
         }
     }
 
-    /// One joint state, in which a mode of which nothing is there has no level.
-    pub(super) fn state<R: Real>(&self, observed: &[bool], state: &JointState) -> NoiseState<R> {
-        let n_features = self.n_features();
-        let mut found = NoiseState::<R>::default();
+    /// What components look at in a state, or in all states that differ from it in the level of a mode.
+    fn seen(&self, observed: &[bool], state: &JointState, scaled: Option<usize>) -> Seen {
+        let mut seen = Seen {
+            columns: Vec::new(),
+            channels: Vec::new(),
+            n_scaled: 0,
+        };
+        let mut own = Vec::new();
+        let mut start = 0;
+        for (mode, &width) in self.mode_widths.iter().enumerate() {
+            for (feature, place) in (start..start + width).zip(0..) {
+                if !observed[feature] {
+                } else if scaled == Some(mode) {
+                    own.push(feature);
+                } else if let NoiseLevel::Gaussian(_) = self.levels[state[mode]].0 {
+                    seen.columns.push(feature);
+                    seen.channels.push(self.channels[mode][state[mode]][place]);
+                }
+            }
+            start += width;
+        }
+        seen.n_scaled = own.len();
+        seen.columns.extend(own);
+        let n_columns = seen.columns.len();
+        seen.channels.resize(n_columns, Channel::noise(0.));
+        seen
+    }
+
+    fn noise_state<R: Real>(
+        &self,
+        observed: &[bool],
+        state: &JointState,
+        scaled: Option<usize>,
+        seen: &Seen,
+        whitened: &[Whitened],
+    ) -> NoiseState<R> {
+        let mut terms = Vec::new();
         let mut log_prior = 0.;
         for (mode, present) in self.present(observed).into_iter().enumerate() {
             if !present {
@@ -161,68 +231,69 @@ impl Components {
             log_prior += log_probability;
             match level {
                 NoiseLevel::Gaussian(_) => {}
-                NoiseLevel::Uninformative => found.terms.push(TERMS_PER_MODE * mode),
-                NoiseLevel::Swapped => found.terms.push(TERMS_PER_MODE * mode + 1),
+                NoiseLevel::Uninformative => terms.push(TERMS_PER_MODE * mode),
+                NoiseLevel::Swapped => terms.push(TERMS_PER_MODE * mode + 1),
             }
         }
-        // How each column is seen.
-        let mut channels = Vec::new();
-        let mut start = 0;
-        for (mode, &width) in self.mode_widths.iter().enumerate() {
-            for (feature, place) in (start..start + width).zip(0..) {
-                match self.levels[state[mode]].0 {
-                    NoiseLevel::Gaussian(_) if observed[feature] => {
-                        let channel = self.channels[mode][state[mode]][place];
-                        found.columns.push(feature);
-                        channels.push(channel);
-                        if !channel.is_clean() {
-                            found.targets.push(feature);
-                        }
-                    }
-                    _ => found.targets.push(feature),
-                }
+        let n = seen.columns.len();
+        let mut channels = seen.channels.clone();
+        // Of the mode whose level it is, if it says anything.
+        let variance = match scaled.map(|mode| self.levels[state[mode]].0) {
+            None => Some(0.),
+            Some(NoiseLevel::Gaussian(std)) => {
+                channels[n - seen.n_scaled..].fill(Channel::noise(std));
+                Some(std * std)
             }
-            start += width;
-        }
-        let columns = found.columns.clone();
-        let n = columns.len();
-        let normalization = n as f64 * std::f64::consts::TAU.ln() / 2.;
-        for component in &self.gaussians {
-            let covariance = |a: usize, b: usize| component.covariance[a * n_features + b];
-            let mut noisy = Vec::with_capacity(n * n);
-            for (i, (&a, of_a)) in columns.iter().zip(&channels).enumerate() {
-                for (j, (&b, of_b)) in columns.iter().zip(&channels).enumerate() {
-                    let own = if i == j { of_a.std * of_a.std } else { 0. };
-                    noisy.push(of_a.gain * of_b.gain * covariance(a, b) + own);
-                }
+            Some(_) => {
+                channels.truncate(n - seen.n_scaled);
+                None
             }
-            let factor = precision_cholesky(&noisy, n);
-            let log_determinant: f64 = (0..n).map(|i| factor[i * n + i].ln()).sum();
-            let log_constant = component.log_weight + log_prior + log_determinant - normalization;
-            found.log_constants.push(R::of(log_constant));
-            let seen = |(&column, channel): (&usize, &Channel)| {
-                channel.gain * component.mean[column] + channel.shift
+        };
+        let kept = &seen.columns[..channels.len()];
+        let is_clean = |feature: usize| {
+            let place = kept.iter().position(|&column| column == feature);
+            place.is_some_and(|place| channels[place].is_clean())
+        };
+        let mut found = NoiseState {
+            terms,
+            n_kept: kept.len(),
+            targets: (0..self.n_features())
+                .filter(|&feature| !is_clean(feature))
+                .collect(),
+            ..NoiseState::default()
+        };
+        let normalization = kept.len() as f64 * std::f64::consts::TAU.ln() / 2.;
+        for (component, whitened) in self.gaussians.iter().zip(whitened) {
+            let precisions: Vec<f64> = whitened
+                .variances
+                .iter()
+                .map(|own| variance.map_or(0., |added| 1. / (own + added)))
+                .collect();
+            let log_scales: f64 = match variance {
+                Some(_) => precisions.iter().map(|value| value.ln() / 2.).sum(),
+                None => 0.,
             };
-            let means: Vec<f64> = columns.iter().zip(&channels).map(seen).collect();
-            found.means.extend(means.iter().copied().map(R::of));
-            for (i, row) in factor.chunks_exact(n.max(1)).enumerate() {
-                found
-                    .factors
-                    .extend(row[..=i].iter().map(|&value| R::of(value)));
-            }
-            let precision = gram(&factor, n);
+            let log_constant =
+                component.log_weight + log_prior + whitened.log_determinant + log_scales
+                    - normalization;
+            found.log_constants.push(R::of(log_constant));
+            found
+                .precisions
+                .extend(precisions.iter().copied().map(R::of));
+            let precision = whitened.precision(&precisions);
             for &target in &found.targets {
                 // E[z] = μ + Cov(z, x) P d, with x = seen mean + d, P the inverse of x's covariance. An observed target's
                 // own value is already there. Seen with gain 1, it moves by −σ² P d, which is without cancellation.
-                let place = columns.iter().position(|&column| column == target);
-                let offset = component.mean[target] - place.map_or(0., |i| means[i]);
+                let place = kept.iter().position(|&column| column == target);
+                let offset = component.mean[target] - place.map_or(0., |i| whitened.means[i]);
                 found.offsets.push(R::of(offset));
-                for j in 0..n {
+                for j in 0..kept.len() {
                     let from_all = || -> f64 {
-                        let column = columns.iter().zip(&channels).enumerate();
+                        let column = kept.iter().zip(&channels).enumerate();
                         column
                             .map(|(i, (&column, channel))| {
-                                channel.gain * covariance(target, column) * precision[i * n + j]
+                                let covariance = component.covariance(target, column);
+                                channel.gain * covariance * precision[i * n + j]
                             })
                             .sum()
                     };
@@ -239,6 +310,185 @@ impl Components {
         }
         found
     }
+}
+
+/// A state of the noise, ready for the kernel.
+#[derive(Debug, Clone)]
+pub(super) struct View<R> {
+    pub(super) whitening: Arc<Whitening<R>>,
+    pub(super) state: Arc<NoiseState<R>>,
+}
+
+impl<R> View<R> {
+    /// Numbers of the state alone.
+    pub(super) fn n_numbers(&self) -> usize {
+        let state = &self.state;
+        state.log_constants.len() + state.precisions.len() + state.gains.len() + state.offsets.len()
+    }
+}
+
+/// States one after the other, with the whitening that neighbors share.
+pub(super) fn families<R>(views: impl IntoIterator<Item = View<R>>) -> Vec<NoiseFamily<R>> {
+    let mut families: Vec<NoiseFamily<R>> = Vec::new();
+    for View { whitening, state } in views {
+        match families.last_mut() {
+            Some(last) if Arc::ptr_eq(&last.whitening, &whitening) => last.states.push(state),
+            _ => families.push(NoiseFamily {
+                whitening,
+                states: vec![state],
+            }),
+        }
+    }
+    families
+}
+
+/// A state with every level of one mode.
+pub(super) fn levels_of(
+    state: &JointState,
+    mode: usize,
+    n_levels: usize,
+) -> impl Iterator<Item = JointState> + use<> {
+    let state = state.clone();
+    (0..n_levels).map(move |level| {
+        let mut state = state.clone();
+        state[mode] = level;
+        state
+    })
+}
+
+/// Features that components look at, those of a mode that is at any level last.
+#[derive(Debug)]
+struct Seen {
+    columns: Vec<usize>,
+    /// Of each column; of a mode that is at any level, those of a clean one.
+    channels: Vec<Channel>,
+    /// Columns of a mode that is at any level.
+    n_scaled: usize,
+}
+
+/// A component of which independent combinations of features are looked at.
+#[derive(Debug)]
+struct Whitened {
+    n_scaled: usize,
+    means: Vec<f64>,
+    /// `F`: the lower triangle of the first rows, the last `n_scaled` of them whole; `[n, n]`.
+    factor: Vec<f64>,
+    /// Of the last outputs, without noise.
+    variances: Vec<f64>,
+    /// Logarithm of the determinant of the first rows' triangle.
+    log_determinant: f64,
+}
+
+impl Seen {
+    fn whiten(&self, component: &Component) -> Whitened {
+        let Self {
+            columns,
+            channels,
+            n_scaled,
+        } = self;
+        let n_scaled = *n_scaled;
+        let n = columns.len();
+        let n_fixed = n - n_scaled;
+        let seen = |i: usize, j: usize| {
+            let own = if i == j { channels[i].std.powi(2) } else { 0. };
+            let gains = channels[i].gain * channels[j].gain;
+            gains * component.covariance(columns[i], columns[j]) + own
+        };
+        let matrix = |rows: Range<usize>, columns: Range<usize>| -> Vec<f64> {
+            let all = rows.flat_map(|i| columns.clone().map(move |j| (i, j)));
+            all.map(|(i, j)| seen(i, j)).collect()
+        };
+        let fixed = precision_cholesky(&matrix(0..n_fixed, 0..n_fixed), n_fixed);
+        let log_determinant = (0..n_fixed).map(|i| fixed[i * n_fixed + i].ln()).sum();
+        let mut factor = vec![0.; n * n];
+        for i in 0..n_fixed {
+            factor[i * n..][..n_fixed].copy_from_slice(&fixed[i * n_fixed..][..n_fixed]);
+        }
+        // What the first features say of the last: W = P Σ_fixed,scaled; the rest has covariance Σ − Wᵀ W.
+        let shared = matrix(0..n_fixed, n_fixed..n);
+        let said = |i: usize, a: usize| -> f64 {
+            let row = &fixed[i * n_fixed..][..=i];
+            let column = shared[a..].iter().step_by(n_scaled.max(1));
+            row.iter().zip(column).map(|(x, y)| x * y).sum()
+        };
+        let said: Vec<f64> = (0..n_fixed)
+            .flat_map(|i| (0..n_scaled).map(move |a| (i, a)))
+            .map(|(i, a)| said(i, a))
+            .collect();
+        let mut rest = matrix(n_fixed..n, n_fixed..n);
+        let least = LEAST_VARIANCE
+            * rest
+                .iter()
+                .step_by(n_scaled + 1)
+                .copied()
+                .fold(0., f64::max);
+        for a in 0..n_scaled {
+            for b in 0..n_scaled {
+                let explained =
+                    (0..n_fixed).map(|i| said[i * n_scaled + a] * said[i * n_scaled + b]);
+                rest[a * n_scaled + b] -= explained.sum::<f64>();
+            }
+        }
+        let (variances, vectors) = eigen(&rest, n_scaled);
+        for (output, vector) in vectors.chunks_exact(n_scaled.max(1)).enumerate() {
+            let row = &mut factor[(n_fixed + output) * n..][..n];
+            row[n_fixed..].copy_from_slice(vector);
+            for i in 0..n_fixed {
+                let along: f64 = (0..n_scaled)
+                    .map(|a| vector[a] * said[i * n_scaled + a])
+                    .sum();
+                for j in 0..=i {
+                    row[j] -= along * fixed[i * n_fixed + j];
+                }
+            }
+        }
+        let mean = |(&column, channel): (&usize, &Channel)| {
+            channel.gain * component.mean[column] + channel.shift
+        };
+        Whitened {
+            n_scaled,
+            means: columns.iter().zip(channels).map(mean).collect(),
+            factor,
+            // Written so that NaN becomes the least.
+            variances: variances.into_iter().map(|own| own.max(least)).collect(),
+            log_determinant,
+        }
+    }
+}
+
+impl Whitened {
+    /// The factor as the kernel takes it.
+    fn packed(&self) -> impl Iterator<Item = f64> {
+        let n = self.means.len();
+        let rows = self.factor.chunks_exact(n.max(1)).enumerate();
+        rows.flat_map(move |(i, row)| {
+            let n_inputs = if i + self.n_scaled < n { i + 1 } else { n };
+            row[..n_inputs].iter().copied()
+        })
+    }
+
+    /// `Fᵀ diag(1, precisions) F`.
+    fn precision(&self, precisions: &[f64]) -> Vec<f64> {
+        let n = self.means.len();
+        let weight = |k: usize| match (k + self.n_scaled).checked_sub(n) {
+            Some(place) => precisions[place],
+            None => 1.,
+        };
+        let factor = &self.factor;
+        let mut product = vec![0.; n * n];
+        for i in 0..n {
+            for j in 0..n {
+                product[i * n + j] = (0..n)
+                    .map(|k| weight(k) * factor[k * n + i] * factor[k * n + j])
+                    .sum();
+            }
+        }
+        product
+    }
+}
+
+fn rounded<R: Real>(values: impl Iterator<Item = f64>) -> Vec<R> {
+    values.map(R::of).collect()
 }
 
 /// What every level of every mode does to its features; that of a level that says nothing is not looked at.
@@ -265,19 +515,6 @@ fn channels(config: &JointDensityConfig) -> Vec<Vec<Vec<Channel>>> {
                 .collect()
         })
         .collect()
-}
-
-/// `Pᵀ P`.
-fn gram(factor: &[f64], n: usize) -> Vec<f64> {
-    let mut product = vec![0.; n * n];
-    for i in 0..n {
-        for j in 0..n {
-            product[i * n + j] = (i.max(j)..n)
-                .map(|k| factor[k * n + i] * factor[k * n + j])
-                .sum();
-        }
-    }
-    product
 }
 
 /// Less the logarithm of the sum of exponentials.
