@@ -145,21 +145,23 @@ fn layer<S: Level, R: Real, const V: usize, const RECTIFIED: bool>(
     let n_inputs = weight.len() / bias.len();
     let whole = bias.len() - bias.len() % TILE;
     for block in 0..n_blocks {
+        let values = inputs[..n_inputs * n_blocks].chunks_exact(n_blocks);
+        let values = values.map(|column| Block::<S, R, V>::new(simd, column[block]));
         for first in (0..whole).step_by(TILE) {
-            let mut sums = [Block::<S, R, V>::zero(simd); TILE];
-            for (sum, &bias) in sums.iter_mut().zip(&bias[first..]) {
-                *sum = Block::<S, R, V>::splat(simd, bias);
+            // Sums by name: those of an array would be stored after every product.
+            let [mut a, mut b, mut c, mut d] =
+                [0, 1, 2, 3].map(|k| Block::<S, R, V>::splat(simd, bias[first + k]));
+            let [of_a, of_b, of_c, of_d] =
+                [0, 1, 2, 3].map(|k| &weight[(first + k) * n_inputs..][..n_inputs]);
+            let weights = of_a.iter().zip(of_b).zip(of_c).zip(of_d);
+            for (value, (((&to_a, &to_b), &to_c), &to_d)) in values.clone().zip(weights) {
+                a = value.mul_add(Block::splat(simd, to_a), a);
+                b = value.mul_add(Block::splat(simd, to_b), b);
+                c = value.mul_add(Block::splat(simd, to_c), c);
+                d = value.mul_add(Block::splat(simd, to_d), d);
             }
-            let rows = &weight[first * n_inputs..][..TILE * n_inputs];
-            for input in 0..n_inputs {
-                let value = at::<S, R, V>(simd, inputs, input * n_blocks + block);
-                for (k, sum) in sums.iter_mut().enumerate() {
-                    let weight = Block::<S, R, V>::splat(simd, rows[k * n_inputs + input]);
-                    *sum = value.mul_add(weight, *sum);
-                }
-            }
-            for (k, sum) in sums.iter().enumerate() {
-                let value = if RECTIFIED { sum.rectified() } else { *sum };
+            for (k, sum) in [a, b, c, d].into_iter().enumerate() {
+                let value = if RECTIFIED { sum.rectified() } else { sum };
                 outputs[(first + k) * n_blocks + block] = value.lanes;
             }
         }
@@ -188,14 +190,17 @@ pub(crate) fn affine_input_gradient<S: Level, R: Real, const V: usize>(
     let whole = n_inputs - n_inputs % TILE;
     for block in 0..n_blocks {
         for first in (0..whole).step_by(TILE) {
-            let mut sums = [Block::<S, R, V>::zero(simd); TILE];
-            for (output, row) in weight.chunks_exact(n_inputs).enumerate() {
-                let value = at::<S, R, V>(simd, output_gradient, output * n_blocks + block);
-                for (sum, &weight) in sums.iter_mut().zip(&row[first..first + TILE]) {
-                    *sum = value.mul_add(Block::<S, R, V>::splat(simd, weight), *sum);
-                }
+            let [mut a, mut b, mut c, mut d] = [Block::<S, R, V>::zero(simd); TILE];
+            let gradients = output_gradient.chunks_exact(n_blocks);
+            for (row, column) in weight.chunks_exact(n_inputs).zip(gradients) {
+                let value = Block::<S, R, V>::new(simd, column[block]);
+                let row = &row[first..first + TILE];
+                a = value.mul_add(Block::splat(simd, row[0]), a);
+                b = value.mul_add(Block::splat(simd, row[1]), b);
+                c = value.mul_add(Block::splat(simd, row[2]), c);
+                d = value.mul_add(Block::splat(simd, row[3]), d);
             }
-            for (k, sum) in sums.iter().enumerate() {
+            for (k, sum) in [a, b, c, d].into_iter().enumerate() {
                 input_gradient[(first + k) * n_blocks + block] = sum.lanes;
             }
         }

@@ -9,7 +9,11 @@ use crate::real::Real;
 pub(crate) type Lanes<S, R, const V: usize> = [<R as Real>::Vector<S>; V];
 
 /// [`Lanes`] that calculate.
+///
+/// Vectors are aligned like one number, and those that find no register would lie across cache lines, or not, by
+/// where the stack happens to begin.
 #[derive(Clone, Copy)]
+#[repr(align(64))]
 pub(crate) struct Block<S: Level, R: Real, const V: usize> {
     pub(crate) simd: S,
     pub(crate) lanes: Lanes<S, R, V>,

@@ -134,8 +134,7 @@ impl Programs {
         command
     }
 
-    fn kernels(&self, options: &str) -> Command {
-        let n_threads = usize::from(!options.contains("--threads") || options.ends_with(" 1"));
+    fn kernels(&self, options: &str, n_threads: usize) -> Command {
         let mut command = self.program(&self.folder.join("kernels"), n_threads);
         command.args(options.split_whitespace());
         command
@@ -250,7 +249,7 @@ fn heading(options: &Options, programs: &Programs, races: &[Race], load: Option<
 }
 
 fn growth(programs: &Programs, n_rounds: usize, n_cores: usize) -> String {
-    let kernels = |options: &str| programs.kernels(options);
+    let kernels = |options: &str, n_threads: usize| programs.kernels(options, n_threads);
     let mut text = String::new();
     for (title, table) in [
         (
@@ -262,7 +261,7 @@ fn growth(programs: &Programs, n_rounds: usize, n_cores: usize) -> String {
             scaling::over_rows(&kernels, n_rounds),
         ),
         (
-            "Over threads\n\nTimes as fast as one thread; 1.7 are wanted of two",
+            "Over threads\n\nTimes the work of one thread; 1.7 are wanted of two threads. Programs at once share nothing: the most that the machine gives",
             scaling::over_threads(&kernels, n_rounds, n_cores),
         ),
     ] {
