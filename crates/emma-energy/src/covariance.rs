@@ -73,7 +73,8 @@ pub(crate) fn triangular_inverse(triangle: &[f64], n: usize) -> Vec<f64> {
 /// Sweeps over all pairs after which rotations end in any case; a few are enough.
 const MOST_SWEEPS: usize = 60;
 
-/// Eigenvalues `λ` and orthonormal eigenvectors, the rows of `Q`, of a symmetric matrix: `A = Qᵀ diag(λ) Q`.
+/// Eigenvalues `λ` and orthonormal eigenvectors, the rows of `Q`, of a finite symmetric matrix:
+/// `A = Qᵀ diag(λ) Q`.
 ///
 /// Rotations of pairs of rows until nothing is left beside the diagonal (C. G. J. Jacobi, 1846). Of a
 /// covariance it finds the small eigenvalues with more digits than a tridiagonal form keeps.
@@ -190,6 +191,13 @@ mod tests {
         assert_close("vectors", &vectors, &[half, -half, half, half], 1e-15, 0.);
         let (values, _) = eigen(&[0., 0., 0., 0.], 2);
         assert_close("of nothing", &values, &[0., 0.], 0., 0.);
+        let (values, _) = eigen(&[1., 1., 1., 1.], 2);
+        assert_close("of a singular matrix", &values, &[0., 2.], 1e-15, 0.);
+        // Of D [[2, 1], [1, 2]] D: the product of the eigenvalues is the determinant.
+        let scale: f64 = 1e-10;
+        let (values, _) = eigen(&[2., scale, scale, 2. * scale * scale], 2);
+        let small = 3. * scale * scale / values[0];
+        assert_close("of graded features", &values[1..], &[small], 0., 1e-14);
     }
 
     /// The correlations of which rounding leaves nothing to invert.

@@ -289,7 +289,9 @@ fn it_also_is_for_features_that_noise_shifts_and_shrinks() -> Result<()> {
         vec![level(0.7, 0.3, 0.4), level(0., 1.5, 0.5)],
         vec![level(1., -0.2, 0.6), level(-0.4, 0., 1.2)],
     ])?;
-    agrees_with_brute_force(&[Vec::new(), vec![level(0.9, 0.1, 0.5), level(0.3, 2., 0.7)]])
+    agrees_with_brute_force(&[Vec::new(), vec![level(0.9, 0.1, 0.5), level(0.3, 2., 0.7)]])?;
+    // All that these levels do is to add variance, but another one than the mode's.
+    agrees_with_brute_force(&[vec![level(1., 0., 0.25), level(1., 0., 0.9)], Vec::new()])
 }
 
 fn agrees_with_brute_force(features: &[Vec<FeatureNoise>]) -> Result<()> {
@@ -357,7 +359,7 @@ fn states_that_share_a_whitening_agree_with_those_that_do_not() -> Result<()> {
         swap_probability: 0.05,
         ..NoiseModel::default()
     };
-    for (exact, n_missing) in [(64, 0), (64, 3), (1, 3)] {
+    for (exact, is_partly_missing) in [(64, false), (64, true), (1, true)] {
         let fit = JointDensityFit {
             noise: noise.clone(),
             most_exact_states: exact,
@@ -378,7 +380,7 @@ fn states_that_share_a_whitening_agree_with_those_that_do_not() -> Result<()> {
         let apart = JointDensity::new(&config, &vb)?;
         let (clean, _) = nearly_dependent(300, 47);
         let mut rows = faulty(&clean, 53);
-        if n_missing > 0 {
+        if is_partly_missing {
             let mut values = rows[1].to_vec2::<f64>()?;
             for (row, values) in values.iter_mut().enumerate() {
                 values[row % 4] = f64::NAN;
@@ -619,6 +621,68 @@ fn values_of_any_size_give_numbers() -> Result<()> {
             assert!(everything[0][row].abs() < 5., "{dtype:?} {row}");
         }
     }
+    Ok(())
+}
+
+#[test]
+fn nothing_at_all_is_the_prior_also_one_mode_at_a_time() -> Result<()> {
+    let missing = Tensor::full(f64::NAN, (1, 2), &Device::Cpu)?;
+    let modes = [missing.clone(), missing];
+    let exact = fitted(2, 64)?.posterior(&modes)?;
+    let settled = fitted(2, 0)?.posterior(&modes)?;
+    assert_eq!(numbers(&exact.energies), numbers(&settled.energies));
+    for mode in 0..2 {
+        let (a, b) = (&exact.expectation[mode], &settled.expectation[mode]);
+        assert_eq!(numbers(a), numbers(b));
+    }
+    let odds = numbers(&settled.log_odds()?);
+    assert!(odds.iter().all(|odds| odds.abs() < 1e-12), "{odds:?}");
+    Ok(())
+}
+
+/// Small beside another feature of the mode is not small for its own.
+#[test]
+fn features_of_a_mode_may_be_of_any_scale() -> Result<()> {
+    let config = JointDensityConfig {
+        mode_widths: vec![2],
+        n_components: vec![1],
+        noise: noise(),
+        most_exact_states: 64,
+        feature_noise: Vec::new(),
+    };
+    let stds = [10f64.sqrt(), 1e-6];
+    let number = |values: &[f64], shape: &[usize]| {
+        Tensor::from_vec(values.to_vec(), shape, &Device::Cpu).unwrap()
+    };
+    let tensors = HashMap::from([
+        ("log_class_weights".to_owned(), number(&[0.], &[1])),
+        ("class.0.log_weights".to_owned(), number(&[0.], &[1])),
+        ("class.0.means".to_owned(), number(&[0.; 2], &[1, 2])),
+        (
+            "class.0.precision_cholesky".to_owned(),
+            number(&[1. / stds[0], 0., 0., 1. / stds[1]], &[1, 2, 2]),
+        ),
+    ]);
+    let vb = VarBuilder::from_tensors(tensors, DType::F64, &Device::Cpu);
+    let density = JointDensity::new(&config, &vb)?;
+    let found = density.posterior(&[number(&[0.; 2], &[1, 2])])?;
+    let model = noise();
+    let share = (1. - model.clean_probability) / (model.noise_std.len() + 1) as f64;
+    let at_mean = |noise: f64| {
+        stds.iter()
+            .map(|std| normal(0., 0., std.hypot(noise)))
+            .product::<f64>()
+    };
+    let noisy: f64 = model.noise_std.iter().map(|&noise| at_mean(noise)).sum();
+    let uninformative = normal(0., 0., model.uninformative_std).powi(2);
+    let expected = model.clean_probability * at_mean(0.) + share * (noisy + uninformative);
+    assert_close(
+        "likelihood",
+        &numbers(&found.log_likelihood)[..1],
+        &[expected.ln()],
+        0.,
+        1e-9,
+    );
     Ok(())
 }
 

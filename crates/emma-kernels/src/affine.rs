@@ -11,7 +11,8 @@ const TILE: usize = 4;
 
 /// An affine map, and what follows it: `y = W x + b` or `y = max(0, W x + b)`, in which NaN stays NaN.
 ///
-/// Products are added in the order of the inputs.
+/// Products are added to the bias in the order of the inputs, fused with the sum where the instruction set does
+/// that: on one instruction set a row has the same bits in any batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Affine<'a, R> {
     /// W, `[outputs, inputs]`, row by row.
@@ -86,12 +87,13 @@ impl<R: Real> Task<R> for MapRows<'_, R> {
             rectified,
         } = *self.affine;
         let (n_inputs, n_outputs) = (self.affine.n_inputs(), bias.len());
-        let mut inputs = Columns::new(n_inputs, ROWS);
-        let mut outputs = Columns::new(n_outputs, ROWS);
+        let n_rows = ROWS.min(self.outputs.len() / n_outputs);
+        let mut inputs = Columns::new(n_inputs, n_rows);
+        let mut outputs = Columns::new(n_outputs, n_rows);
         let rows = self.rows.chunks(ROWS * n_inputs);
         for (rows, target) in rows.zip(self.outputs.chunks_mut(ROWS * n_outputs)) {
             inputs.transpose(rows);
-            let n_blocks = inputs.extent(ROWS).n_blocks;
+            let n_blocks = inputs.extent(n_rows).n_blocks;
             let (from, to) = (inputs.blocks::<S, V>(), outputs.blocks_mut::<S, V>());
             if rectified {
                 rectified_affine::<S, R, V>(simd, from, weight, bias, to, n_blocks);

@@ -47,7 +47,7 @@ pub struct NoiseState<R> {
     pub terms: Vec<usize>,
     /// `[K]`, with the logarithms of all weights: of the component, its class and the state.
     pub log_constants: Vec<R>,
-    /// `[K, E]`; 0 of what says nothing in this state.
+    /// `[K, E]`; 0 of what says nothing in this state, whose y are to be finite all the same.
     pub precisions: Vec<R>,
     /// Of the columns, the first so many tell what the row was: G of them.
     pub n_kept: usize,
@@ -91,8 +91,8 @@ pub struct MixturePosterior<'a, R> {
     pub log_joint: &'a mut [R],
     /// Weight of every state, family by family, `[n, S]`: a row sums to one.
     pub state_weights: &'a mut [R],
-    /// Expected features, `[n, L]`: `Σ_s Σ_k r_sk (x + offset_k + gain_k d)`, x only where the state looks
-    /// at it.
+    /// Expected features, `[n, L]`: `Σ_s Σ_k r_sk (x + offset_k + gain_k d)`, x only where the state keeps
+    /// it.
     pub expectation: &'a mut [R],
 }
 
@@ -115,7 +115,8 @@ impl<R: Real> NoisyMixture<R> {
 
     /// The posterior of every row.
     ///
-    /// Components whose weight is below the type's precision are left out of the expectation. Rows are to
+    /// Components whose weight is below the type's precision are left out of the expectation, those that are 16
+    /// binary digits further behind the likeliest of their class out of everything. Rows are to
     /// be finite, and so small that `|y_k|²` is finite.
     ///
     /// # Shapes
@@ -123,7 +124,7 @@ impl<R: Real> NoisyMixture<R> {
     /// - `row_terms`: `[n, terms]`
     ///
     /// # Panics
-    /// If slices are too short for the rows.
+    /// If slices are too short for the rows, or those of the mixture for its sizes.
     pub fn posterior(&self, rows: &[R], row_terms: &[R], posterior: MixturePosterior<'_, R>) {
         R::noisy_mixture(self, rows, row_terms, posterior);
     }

@@ -1,6 +1,7 @@
 //! Kernels against the equations in plain f64, one row at a time.
 
 use std::f64::consts::E;
+use std::sync::Arc;
 
 use rand::Rng;
 
@@ -10,8 +11,9 @@ use crate::level::{BLOCK, Level, Task};
 use crate::potential::Autoencoder;
 use crate::real::Real;
 use crate::{
-    Affine, Batches, Front, GateConfig, Network, Rows, Scorer, Scores, StageOne, StageOneConfig,
-    StageTwo, StageTwoConfig,
+    Affine, Batches, Front, GateConfig, MixturePosterior, Network, NoiseFamily, NoiseState,
+    NoisyMixture, Rows, Scorer, Scores, StageOne, StageOneConfig, StageTwo, StageTwoConfig,
+    Whitening,
 };
 
 fn numbers(n: usize, low: f64, high: f64, seed: u64) -> Vec<f64> {
@@ -844,6 +846,129 @@ fn affine_maps_are_sums_in_order_and_a_row_has_the_same_bits_alone() {
     };
     affine.outputs(&[f64::NAN], &mut not_a_number);
     assert!(not_a_number[0].is_nan());
+}
+
+/// Two families of states and two classes, component by component.
+#[test]
+fn a_mixture_seen_through_noise_is_the_sum_over_its_states() {
+    const N_ROWS: usize = 37;
+    let (n_features, classes) = (3, vec![0, 2, 3]);
+    let mut seed = 0;
+    let mut drawn = |n: usize, low: f64, high: f64| {
+        seed += 1;
+        numbers(n, low, high, seed)
+    };
+    let whole = Arc::new(Whitening {
+        columns: vec![2, 0, 1],
+        n_scaled: 1,
+        means: drawn(3 * 3, -1., 1.),
+        factors: drawn(3 * 6, -1., 1.),
+    });
+    let alone = Arc::new(Whitening {
+        columns: vec![1],
+        n_scaled: 0,
+        means: drawn(3, -1., 1.),
+        factors: drawn(3, 0.5, 1.),
+    });
+    let mut state = |n_scaled: usize, n_kept: usize, targets: Vec<usize>, terms: Vec<usize>| {
+        let n_targets = targets.len();
+        Arc::new(NoiseState {
+            terms,
+            log_constants: drawn(3, -2., 0.),
+            precisions: drawn(3 * n_scaled, 0., 2.),
+            n_kept,
+            targets,
+            offsets: drawn(3 * n_targets, -1., 1.),
+            gains: drawn(3 * n_targets * n_kept, -1., 1.),
+        })
+    };
+    let families = vec![
+        NoiseFamily {
+            whitening: whole,
+            states: vec![
+                state(1, 3, vec![0, 2], Vec::new()),
+                state(1, 2, vec![1], vec![0]),
+            ],
+        },
+        NoiseFamily {
+            whitening: alone,
+            states: vec![state(0, 1, vec![0, 2], vec![0, 1])],
+        },
+    ];
+    let mixture = NoisyMixture {
+        n_features,
+        n_terms: 2,
+        classes,
+        families,
+    };
+    let rows = numbers(N_ROWS * n_features, -2., 2., 91);
+    let row_terms = numbers(N_ROWS * 2, -1., 1., 92);
+    let (mut log_joint, mut weights) = (vec![0.; N_ROWS * 2], vec![0.; N_ROWS * 3]);
+    let mut expectation = vec![0.; N_ROWS * n_features];
+    mixture.posterior(
+        &rows,
+        &row_terms,
+        MixturePosterior {
+            log_joint: &mut log_joint,
+            state_weights: &mut weights,
+            expectation: &mut expectation,
+        },
+    );
+    for (row, x) in rows.chunks_exact(n_features).enumerate() {
+        let terms = &row_terms[row * 2..][..2];
+        let [mut of_classes, mut of_states, mut expected] = [vec![0.; 2], vec![0.; 3], vec![0.; 3]];
+        let states = mixture.families.iter().flat_map(|family| {
+            let states = family.states.iter();
+            states.map(|state| (&family.whitening, state))
+        });
+        for (s, (whitening, state)) in states.enumerate() {
+            let n = whitening.columns.len();
+            for k in 0..3 {
+                let difference: Vec<f64> = (0..n)
+                    .map(|i| x[whitening.columns[i]] - whitening.means[k * n + i])
+                    .collect();
+                let mut factors = whitening.factors[k * whitening.factors.len() / 3..].iter();
+                let mut term = state.log_constants[k];
+                term += state.terms.iter().map(|&own| terms[own]).sum::<f64>();
+                for output in 0..n {
+                    let n_fixed = n - whitening.n_scaled;
+                    let n_inputs = if output < n_fixed { output + 1 } else { n };
+                    let y: f64 = (0..n_inputs)
+                        .map(|i| factors.next().unwrap() * difference[i])
+                        .sum();
+                    let precision = match output.checked_sub(n_fixed) {
+                        Some(place) => state.precisions[k * whitening.n_scaled + place],
+                        None => 1.,
+                    };
+                    term -= precision * y * y / 2.;
+                }
+                let weight = term.exp();
+                of_classes[k / 2] += weight;
+                of_states[s] += weight;
+                for &column in &whitening.columns[..state.n_kept] {
+                    expected[column] += weight * x[column];
+                }
+                for (place, &target) in state.targets.iter().enumerate() {
+                    let place = k * state.targets.len() + place;
+                    let gains = &state.gains[place * state.n_kept..][..state.n_kept];
+                    let change: f64 = gains.iter().zip(&difference).map(|(g, d)| g * d).sum();
+                    expected[target] += weight * (state.offsets[place] + change);
+                }
+            }
+        }
+        let total: f64 = of_classes.iter().sum();
+        let logarithms: Vec<f64> = of_classes.iter().map(|sum| sum.ln()).collect();
+        assert_near(&log_joint[row * 2..][..2], &logarithms, 1e-13, "log joint");
+        let shares: Vec<f64> = of_states.iter().map(|sum| sum / total).collect();
+        assert_near(&weights[row * 3..][..3], &shares, 1e-13, "state weights");
+        let expected: Vec<f64> = expected.iter().map(|sum| sum / total).collect();
+        assert_near(
+            &expectation[row * 3..][..3],
+            &expected,
+            1e-13,
+            "expectation",
+        );
+    }
 }
 
 #[test]

@@ -291,6 +291,7 @@ fn elements<'a, T>(values: &'a [T], layout: &Layout) -> Result<&'a [T]> {
     }
 }
 
+/// Group by group, products in the order of the features.
 fn affine_rows<R: Real>(
     rows: &[R],
     weight: &[R],

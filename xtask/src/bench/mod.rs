@@ -261,7 +261,7 @@ fn growth(programs: &Programs, n_rounds: usize, n_cores: usize) -> String {
             scaling::over_rows(&kernels, n_rounds),
         ),
         (
-            "Over threads\n\nTimes the work of one thread; 1.7 are wanted of two threads. Programs at once share nothing: the most that the machine gives",
+            "Over threads\n\nTimes the work of one thread; 1.7 are wanted of two threads. Programs at once share nothing, and are held on no core: what the machine gives",
             scaling::over_threads(&kernels, n_rounds, n_cores),
         ),
     ] {

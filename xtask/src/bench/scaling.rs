@@ -32,13 +32,13 @@ impl Team {
     }
 
     fn start(&self, kernels: Kernels<'_>) -> Result<(Vec<Process>, Ready), String> {
-        let (mut programs, mut first) = (Vec::new(), Ready::default());
-        for _ in 0..self.n_programs {
-            let (program, ready) = Process::start(&mut kernels(&self.options, self.n_threads))?;
-            programs.push(program);
-            first = ready;
+        let start = || Process::start(&mut kernels(&self.options, self.n_threads));
+        let (first, ready) = start()?;
+        let mut programs = vec![first];
+        for _ in 1..self.n_programs {
+            programs.push(start()?.0);
         }
-        Ok((programs, first))
+        Ok((programs, ready))
     }
 }
 
@@ -82,7 +82,12 @@ fn measure(kernels: Kernels<'_>, teams: &[Team], n_rounds: usize) -> Vec<Option<
     let results = results.map(|(result, team)| match result {
         Ok((_, ready, samples)) => Spread::of(samples).map(|spread| (spread, ready)),
         Err(reason) => {
-            eprintln!("kernels {}: did not run: {reason}", team.options);
+            let Team {
+                options,
+                n_programs,
+                ..
+            } = team;
+            eprintln!("kernels {options}, {n_programs} at once: did not run: {reason}");
             None
         }
     });

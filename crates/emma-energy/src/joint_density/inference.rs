@@ -232,7 +232,8 @@ impl<R: Real> Inference<R> {
                         total = total + weight;
                     }
                 }
-                // Levels that have not settled may leave nothing around the center.
+                // Levels that have not settled may leave nothing around the center, or nothing that the kernel
+                // keeps beside states that are likelier by as much as a number has digits.
                 *energy = match center {
                     Some(center) if total == R::zero() => of_level[center[mode]],
                     _ => *energy / total,
@@ -402,7 +403,7 @@ impl<R: Real> Inference<R> {
                 classes: components.classes.clone(),
                 families: families(views),
             },
-            states: runs.into_iter().flat_map(Run::into_states).collect(),
+            states: runs.iter().flat_map(Run::states).collect(),
         }
     }
 
@@ -451,11 +452,11 @@ impl<R: Real> Inference<R> {
             mode,
             levels,
         };
+        let Some((&last, others)) = present.split_last() else {
+            return vec![run(&clean, 0, vec![CLEAN])];
+        };
         match states {
             States::All => {
-                let Some((&last, others)) = present.split_last() else {
-                    return vec![run(&clean, 0, vec![CLEAN])];
-                };
                 let mut all = vec![clean];
                 for &mode in others {
                     all = all
@@ -497,12 +498,12 @@ impl Run {
         state
     }
 
-    fn into_states(self) -> impl Iterator<Item = JointState> {
-        let levels = self.levels.clone();
-        levels.into_iter().map(move |level| self.at(level))
+    fn states(&self) -> impl Iterator<Item = JointState> {
+        self.levels.iter().map(|&level| self.at(level))
     }
 }
 
+/// Rows by what they have in common.
 fn grouped(rows: &[usize], key: impl Fn(usize) -> JointState) -> BTreeMap<JointState, Vec<usize>> {
     let mut groups: BTreeMap<JointState, Vec<usize>> = BTreeMap::new();
     for &row in rows {
@@ -571,5 +572,49 @@ impl<R: Real> Inferred<R> {
 fn scatter<R: Copy>(target: &mut [R], part: &[R], members: &[usize], width: usize) {
     for (&row, values) in members.iter().zip(part.chunks_exact(width.max(1))) {
         target[row * width..][..width].copy_from_slice(values);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Tensor};
+    use rand_distr::{Distribution, StandardNormal};
+
+    use super::*;
+    use crate::JointDensityFit;
+
+    /// States that differ in one mode are one family, in the order in which they are named.
+    #[test]
+    fn the_kernel_has_the_states_in_families() {
+        let n_rows = 200;
+        let mut rng = emma_testkit::rng(1);
+        let modes = [0, 1, 2].map(|_| {
+            let values = StandardNormal.sample_iter(&mut rng).take(2 * n_rows);
+            Tensor::from_vec(values.collect::<Vec<f64>>(), (n_rows, 2), &Device::Cpu).unwrap()
+        });
+        let labels: Vec<u32> = (0..200).map(|row| row % 2).collect();
+        let fit = JointDensityFit::default();
+        let density = fit.fit(&modes, &labels, 2, &mut rng).unwrap();
+        let inference = Inference::<f64>::new(density.components.clone());
+        let n_levels = inference.components.levels.len();
+        let observed = [true; 6];
+        let center = vec![1, 0, n_levels - 1];
+        let around = vec![n_levels, n_levels - 1, n_levels - 1];
+        for (states, sizes) in [
+            (States::All, vec![n_levels; n_levels * n_levels]),
+            (States::OfMode(1, &center), vec![n_levels]),
+            (States::Around(&center), around),
+            (States::Clean(2), vec![1]),
+        ] {
+            let table = inference.table(&observed, &states);
+            let families = table.mixture.families.iter();
+            let found: Vec<usize> = families.map(|family| family.states.len()).collect();
+            assert_eq!(found, sizes, "{states:?}");
+            assert_eq!(table.states.len(), table.mixture.n_states(), "{states:?}");
+            let mut distinct = table.states.clone();
+            distinct.sort();
+            distinct.dedup();
+            assert_eq!(distinct.len(), table.states.len(), "{states:?}");
+        }
     }
 }

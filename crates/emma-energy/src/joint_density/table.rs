@@ -14,8 +14,8 @@ use crate::gaussian_mixture::{GaussianMixture, check_finite, numbers};
 /// A row's own terms for each mode: the densities of one that says nothing and of one that is swapped.
 pub(super) const TERMS_PER_MODE: usize = 2;
 
-/// Least variance of a combination of a mode's features given the other modes, as a share of the largest: less is
-/// rounding.
+/// Least variance of a combination of a mode's features given the other modes, as a share of what it would be if
+/// nothing was correlated: less is rounding.
 const LEAST_VARIANCE: f64 = 1e-12;
 
 /// What all states have in common, in f64.
@@ -146,12 +146,8 @@ impl Components {
     /// Whether states that differ in the level of a mode only have a whitening in common: whether all noise
     /// does to its features is to add as much variance to each.
     pub(super) fn is_scaled(&self, mode: usize) -> bool {
-        let levels = self.channels[mode].iter();
-        levels.into_iter().all(|channels| {
-            let Some(first) = channels.first() else {
-                return true;
-            };
-            let plain = Channel::noise(first.std);
+        self.channels[mode].iter().all(|channels| {
+            let plain = Channel::noise(channels[0].std);
             channels.iter().all(|channel| *channel == plain)
         })
     }
@@ -238,9 +234,16 @@ impl Components {
         let n = seen.columns.len();
         let mut channels = seen.channels.clone();
         // Of the mode whose level it is, if it says anything.
-        let variance = match scaled.map(|mode| self.levels[state[mode]].0) {
+        let own = scaled.map(|mode| {
+            (
+                self.levels[state[mode]].0,
+                &self.channels[mode][state[mode]],
+            )
+        });
+        let variance = match own {
             None => Some(0.),
-            Some(NoiseLevel::Gaussian(std)) => {
+            Some((NoiseLevel::Gaussian(_), own)) => {
+                let std = own[0].std;
                 channels[n - seen.n_scaled..].fill(Channel::noise(std));
                 Some(std * std)
             }
@@ -416,12 +419,7 @@ impl Seen {
             .map(|(i, a)| said(i, a))
             .collect();
         let mut rest = matrix(n_fixed..n, n_fixed..n);
-        let least = LEAST_VARIANCE
-            * rest
-                .iter()
-                .step_by(n_scaled + 1)
-                .copied()
-                .fold(0., f64::max);
+        let of_features: Vec<f64> = rest.iter().step_by(n_scaled + 1).copied().collect();
         for a in 0..n_scaled {
             for b in 0..n_scaled {
                 let explained =
@@ -442,6 +440,15 @@ impl Seen {
                 }
             }
         }
+        let vectors = vectors.chunks_exact(n_scaled.max(1));
+        let variances = variances.into_iter().zip(vectors).map(|(own, vector)| {
+            let shares = vector.iter().zip(&of_features);
+            let before: f64 = shares
+                .map(|(share, variance)| share * share * variance)
+                .sum();
+            own.max(LEAST_VARIANCE * before)
+        });
+        let variances = variances.collect();
         let mean = |(&column, channel): (&usize, &Channel)| {
             channel.gain * component.mean[column] + channel.shift
         };
@@ -449,8 +456,7 @@ impl Seen {
             n_scaled,
             means: columns.iter().zip(channels).map(mean).collect(),
             factor,
-            // Written so that NaN becomes the least.
-            variances: variances.into_iter().map(|own| own.max(least)).collect(),
+            variances,
             log_determinant,
         }
     }
