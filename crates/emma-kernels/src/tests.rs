@@ -848,11 +848,8 @@ fn affine_maps_are_sums_in_order_and_a_row_has_the_same_bits_alone() {
     assert!(not_a_number[0].is_nan());
 }
 
-/// Two families of states and two classes, component by component.
-#[test]
-fn a_mixture_seen_through_noise_is_the_sum_over_its_states() {
-    const N_ROWS: usize = 37;
-    let (n_features, classes) = (3, vec![0, 2, 3]);
+/// Two families of states, three components in two classes.
+fn noisy_mixture() -> NoisyMixture<f64> {
     let mut seed = 0;
     let mut drawn = |n: usize, low: f64, high: f64| {
         seed += 1;
@@ -895,16 +892,78 @@ fn a_mixture_seen_through_noise_is_the_sum_over_its_states() {
             states: vec![state(0, 1, vec![0, 2], vec![0, 1])],
         },
     ];
-    let mixture = NoisyMixture {
-        n_features,
+    NoisyMixture {
+        n_features: 3,
         n_terms: 2,
-        classes,
+        classes: vec![0, 2, 3],
         families,
-    };
-    let rows = numbers(N_ROWS * n_features, -2., 2., 91);
+    }
+}
+
+/// `t_k` of a row.
+fn mixture_term(
+    whitening: &Whitening<f64>,
+    state: &NoiseState<f64>,
+    k: usize,
+    difference: &[f64],
+    row_terms: &[f64],
+) -> f64 {
+    let n = whitening.columns.len();
+    let n_fixed = n - whitening.n_scaled;
+    let mut factors = whitening.factors[k * whitening.factors.len() / 3..].iter();
+    let mut term = state.log_constants[k];
+    term += state.terms.iter().map(|&own| row_terms[own]).sum::<f64>();
+    for output in 0..n {
+        let n_inputs = if output < n_fixed { output + 1 } else { n };
+        let inputs = difference[..n_inputs].iter();
+        let y: f64 = inputs.map(|d| factors.next().unwrap() * d).sum();
+        let precision = match output.checked_sub(n_fixed) {
+            Some(place) => state.precisions[k * whitening.n_scaled + place],
+            None => 1.,
+        };
+        term -= precision * y * y / 2.;
+    }
+    term
+}
+
+/// Sums of classes, of states, and of features, weights as they are.
+fn mixture_sums(mixture: &NoisyMixture<f64>, x: &[f64], row_terms: &[f64]) -> [Vec<f64>; 3] {
+    let [mut of_classes, mut of_states, mut expected] = [vec![0.; 2], vec![0.; 3], vec![0.; 3]];
+    let states = mixture.families.iter().flat_map(|family| {
+        let states = family.states.iter();
+        states.map(|state| (&family.whitening, state))
+    });
+    for (s, (whitening, state)) in states.enumerate() {
+        let n = whitening.columns.len();
+        for k in 0..3 {
+            let difference: Vec<f64> = (0..n)
+                .map(|i| x[whitening.columns[i]] - whitening.means[k * n + i])
+                .collect();
+            let weight = mixture_term(whitening, state, k, &difference, row_terms).exp();
+            of_classes[k / 2] += weight;
+            of_states[s] += weight;
+            for &column in &whitening.columns[..state.n_kept] {
+                expected[column] += weight * x[column];
+            }
+            for (place, &target) in state.targets.iter().enumerate() {
+                let place = k * state.targets.len() + place;
+                let gains = &state.gains[place * state.n_kept..][..state.n_kept];
+                let change: f64 = gains.iter().zip(&difference).map(|(g, d)| g * d).sum();
+                expected[target] += weight * (state.offsets[place] + change);
+            }
+        }
+    }
+    [of_classes, of_states, expected]
+}
+
+#[test]
+fn a_mixture_seen_through_noise_is_the_sum_over_its_states() {
+    const N_ROWS: usize = 37;
+    let mixture = noisy_mixture();
+    let rows = numbers(N_ROWS * 3, -2., 2., 91);
     let row_terms = numbers(N_ROWS * 2, -1., 1., 92);
     let (mut log_joint, mut weights) = (vec![0.; N_ROWS * 2], vec![0.; N_ROWS * 3]);
-    let mut expectation = vec![0.; N_ROWS * n_features];
+    let mut expectation = vec![0.; N_ROWS * 3];
     mixture.posterior(
         &rows,
         &row_terms,
@@ -914,48 +973,9 @@ fn a_mixture_seen_through_noise_is_the_sum_over_its_states() {
             expectation: &mut expectation,
         },
     );
-    for (row, x) in rows.chunks_exact(n_features).enumerate() {
+    for (row, x) in rows.chunks_exact(3).enumerate() {
         let terms = &row_terms[row * 2..][..2];
-        let [mut of_classes, mut of_states, mut expected] = [vec![0.; 2], vec![0.; 3], vec![0.; 3]];
-        let states = mixture.families.iter().flat_map(|family| {
-            let states = family.states.iter();
-            states.map(|state| (&family.whitening, state))
-        });
-        for (s, (whitening, state)) in states.enumerate() {
-            let n = whitening.columns.len();
-            for k in 0..3 {
-                let difference: Vec<f64> = (0..n)
-                    .map(|i| x[whitening.columns[i]] - whitening.means[k * n + i])
-                    .collect();
-                let mut factors = whitening.factors[k * whitening.factors.len() / 3..].iter();
-                let mut term = state.log_constants[k];
-                term += state.terms.iter().map(|&own| terms[own]).sum::<f64>();
-                for output in 0..n {
-                    let n_fixed = n - whitening.n_scaled;
-                    let n_inputs = if output < n_fixed { output + 1 } else { n };
-                    let y: f64 = (0..n_inputs)
-                        .map(|i| factors.next().unwrap() * difference[i])
-                        .sum();
-                    let precision = match output.checked_sub(n_fixed) {
-                        Some(place) => state.precisions[k * whitening.n_scaled + place],
-                        None => 1.,
-                    };
-                    term -= precision * y * y / 2.;
-                }
-                let weight = term.exp();
-                of_classes[k / 2] += weight;
-                of_states[s] += weight;
-                for &column in &whitening.columns[..state.n_kept] {
-                    expected[column] += weight * x[column];
-                }
-                for (place, &target) in state.targets.iter().enumerate() {
-                    let place = k * state.targets.len() + place;
-                    let gains = &state.gains[place * state.n_kept..][..state.n_kept];
-                    let change: f64 = gains.iter().zip(&difference).map(|(g, d)| g * d).sum();
-                    expected[target] += weight * (state.offsets[place] + change);
-                }
-            }
-        }
+        let [of_classes, of_states, expected] = mixture_sums(&mixture, x, terms);
         let total: f64 = of_classes.iter().sum();
         let logarithms: Vec<f64> = of_classes.iter().map(|sum| sum.ln()).collect();
         assert_near(&log_joint[row * 2..][..2], &logarithms, 1e-13, "log joint");
