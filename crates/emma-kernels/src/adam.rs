@@ -10,6 +10,12 @@ const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
 /// Added to the root of the mean squared gradient.
 const EPSILON: f32 = 1e-8;
+/// Slopes and what is remembered of them count as 0 below these sizes: without a gradient they would decay into
+/// numbers that do not have all their digits, each operation on which costs a hundred times as much. Beside
+/// [`EPSILON`] none of them moves a parameter by more than 1e-10 of the learning rate.
+const LEAST_SLOPE: f64 = 1e-18;
+const LEAST_MEAN: f64 = 1e-30;
+const LEAST_SQUARE: f64 = 1e-36;
 
 /// What Adam remembers of the gradients, one number a parameter.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,15 +132,21 @@ impl Adam {
         let squares = self.mean_square.blocks_mut::<S, V>().iter_mut();
         let lowest = self.lowest.blocks::<S, V>();
         let highest = self.highest.blocks::<S, V>();
+        let zero = Block::<S, f32, V>::zero(simd);
+        let large = |value: Block<S, f32, V>, least: f64| {
+            value.absolute().select_less(splat(least), zero, value)
+        };
         let moments = means.zip(squares);
         let ranges = lowest.iter().zip(highest);
         for (((parameter, gradient), (mean, square)), (&low, &high)) in
             parameters.zip(gradients).zip(moments).zip(ranges)
         {
-            let slope = Block::<S, f32, V>::new(simd, *gradient);
+            let slope = large(Block::new(simd, *gradient), LEAST_SLOPE);
             let next_mean = Block::<S, f32, V>::new(simd, *mean) * keep_mean + slope * add_mean;
+            let next_mean = large(next_mean, LEAST_MEAN);
             let next_square =
                 Block::<S, f32, V>::new(simd, *square) * keep_square + slope * slope * add_square;
+            let next_square = large(next_square, LEAST_SQUARE);
             let root = (next_square * square_scale).sqrt() + EPSILON;
             let step = (next_mean * mean_scale) / root * learning_rate;
             let next = Block::<S, f32, V>::new(simd, *parameter) - step;

@@ -1,5 +1,6 @@
 //! One number of each of [`BLOCK`](crate::level::BLOCK) rows, and arithmetic on all of them.
 
+use std::f64::consts::LOG2_E;
 use std::ops::{Add, Div, Mul, Sub};
 
 use crate::level::Level;
@@ -189,16 +190,12 @@ impl<S: Level, R: Real, const V: usize> Block<S, R, V> {
         self.select_less(self.like(least), Self::zero(self.simd), value)
     }
 
-    /// `2ˣ` of an argument of at most 0; 0 as of [`exp_2`](Self::exp_2).
+    /// `2ˣ` of an argument of at most 0; 0 as of [`exp_of_not_positive`](Self::exp_of_not_positive).
     #[inline(always)]
     pub(crate) fn exp_2_of_not_positive(self) -> Self {
         let (counted, value) = self.reduced_exp_2();
-        let value = value.scaled(counted);
-        if S::WHOLE_RANGE {
-            return value;
-        }
-        let least = self.like(R::PRECISION.exponents[0]);
-        self.select_less(least, Self::zero(self.simd), value)
+        let least = self.like(R::PRECISION.underflow * LOG2_E);
+        self.select_less(least, Self::zero(self.simd), value.scaled(counted))
     }
 
     /// `2ˣ` of an argument of at most 0, to be added to 1: nearly nothing far below 0.
@@ -216,7 +213,7 @@ impl<S: Level, R: Real, const V: usize> Block<S, R, V> {
     /// Reduced argument of the exponential: `x = k ln 2 + r`; returns `eʳ − 1` and k.
     #[inline(always)]
     fn reduced_exponential(self) -> (Self, Self) {
-        let (k, counted) = (self * R::of(std::f64::consts::LOG2_E)).rounded();
+        let (k, counted) = (self * R::of(LOG2_E)).rounded();
         let [high, low] = R::PRECISION.ln_2;
         let r = k.mul_add(self.like(-high), self);
         let r = k.mul_add(self.like(-low), r);
@@ -224,16 +221,11 @@ impl<S: Level, R: Real, const V: usize> Block<S, R, V> {
         (rest.mul_add(r, r), counted)
     }
 
-    /// `eˣ` of an argument of at most 0; 0 below about −87 (f32) or −708 (f64), or where the type has
-    /// no number for it if the instruction set goes as far.
+    /// `eˣ` of an argument of at most 0; 0 below about −69 (f32) or −690 (f64): products of it are to have all
+    /// their digits, as others cost many times as much.
     #[inline(always)]
     pub(crate) fn exp_of_not_positive(self) -> Self {
         let underflow = self.like(R::PRECISION.underflow);
-        if S::WHOLE_RANGE {
-            // Beyond, what is left of the argument would not be small.
-            let (reduced, counted) = self.at_least(underflow + underflow).reduced_exponential();
-            return (reduced + R::one()).scaled(counted);
-        }
         let (reduced, counted) = self.reduced_exponential();
         let value = (reduced + R::one()).scaled(counted);
         self.select_less(underflow, Self::zero(self.simd), value)
@@ -296,7 +288,7 @@ impl<S: Level, R: Real, const V: usize> Block<S, R, V> {
         let rest = square.polynomial(R::PRECISION.logarithm) * square;
         let artanh = rest.mul_add(s, s);
         if binary {
-            return artanh.mul_add(self.like(2. * std::f64::consts::LOG2_E), k);
+            return artanh.mul_add(self.like(2. * LOG2_E), k);
         }
         let [high, low] = R::PRECISION.ln_2;
         let small = k.mul_add(self.like(low), artanh + artanh);
@@ -307,7 +299,7 @@ impl<S: Level, R: Real, const V: usize> Block<S, R, V> {
     #[inline(always)]
     pub(crate) fn tanh_of_not_negative(self) -> Self {
         // From there on it is 1 in either type.
-        let exponent = self.at_most(self.like(20.)) * R::of(-2. * std::f64::consts::LOG2_E);
+        let exponent = self.at_most(self.like(20.)) * R::of(-2. * LOG2_E);
         let (k, counted) = exponent.rounded();
         let f = exponent - k;
         let reduced = f.polynomial(R::PRECISION.power_minus_one) * f;

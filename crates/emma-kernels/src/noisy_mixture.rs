@@ -307,9 +307,7 @@ impl<R: Real> Workspace<R> {
                 sum = sum + Block::new(simd, of_state);
             }
             let of_class = Block::<S, R, V>::new(simd, *log_joint);
-            let behind = of_class - highest;
-            let factor = behind.exp_2_of_not_positive();
-            let factor = behind.select_less(least, zero, factor);
+            let factor = (of_class - highest).exp_2_of_not_positive();
             total = factor.mul_add(sum, total);
             *log_joint = ((of_class + sum.log_2()) * R::of(LN_2)).lanes;
             *share = factor.lanes;

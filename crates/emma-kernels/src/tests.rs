@@ -84,13 +84,13 @@ fn elementary_functions_are_those_of_the_standard_library() {
     type Function = fn(f64) -> f64;
     let functions: [(&str, Function, f64, f64); 9] = [
         ("exp2", f64::exp2, -120., 120.),
-        ("exp2 of not positive", f64::exp2, -120., 0.),
-        ("exp", f64::exp, -80., 0.),
+        ("exp2 of not positive", f64::exp2, -99., 0.),
+        ("exp", f64::exp, -68., 0.),
         ("ln", f64::ln, 1e-30, 1e30),
         ("log2", f64::log2, 1e-30, 1e30),
         ("tanh", f64::tanh, 0., 30.),
         ("sqrt", f64::sqrt, 0., 1e30),
-        ("sigmoid", |x| 1. / (1. + (-x).exp()), -80., 80.),
+        ("sigmoid", |x| 1. / (1. + (-x).exp()), -68., 80.),
         (
             "softplus",
             |x| x.max(0.) + (-x.abs()).exp().ln_1p(),
