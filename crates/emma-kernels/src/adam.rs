@@ -126,27 +126,25 @@ impl Adam {
         let (keep_mean, add_mean) = (splat(BETA_1), splat(1. - BETA_1));
         let (keep_square, add_square) = (splat(BETA_2), splat(1. - BETA_2));
         let learning_rate = splat(self.learning_rate);
+        let [least_slope, least_mean, least_square] =
+            [splat(LEAST_SLOPE), splat(LEAST_MEAN), splat(LEAST_SQUARE)];
         let parameters = self.parameters.blocks_mut::<S, V>().iter_mut();
         let gradients = self.gradient.blocks_mut::<S, V>().iter_mut();
         let means = self.mean.blocks_mut::<S, V>().iter_mut();
         let squares = self.mean_square.blocks_mut::<S, V>().iter_mut();
         let lowest = self.lowest.blocks::<S, V>();
         let highest = self.highest.blocks::<S, V>();
-        let zero = Block::<S, f32, V>::zero(simd);
-        let large = |value: Block<S, f32, V>, least: f64| {
-            value.absolute().select_less(splat(least), zero, value)
-        };
         let moments = means.zip(squares);
         let ranges = lowest.iter().zip(highest);
         for (((parameter, gradient), (mean, square)), (&low, &high)) in
             parameters.zip(gradients).zip(moments).zip(ranges)
         {
-            let slope = large(Block::new(simd, *gradient), LEAST_SLOPE);
+            let slope = large(Block::new(simd, *gradient), least_slope);
             let next_mean = Block::<S, f32, V>::new(simd, *mean) * keep_mean + slope * add_mean;
-            let next_mean = large(next_mean, LEAST_MEAN);
+            let next_mean = large(next_mean, least_mean);
             let next_square =
                 Block::<S, f32, V>::new(simd, *square) * keep_square + slope * slope * add_square;
-            let next_square = large(next_square, LEAST_SQUARE);
+            let next_square = large(next_square, least_square);
             let root = (next_square * square_scale).sqrt() + EPSILON;
             let step = (next_mean * mean_scale) / root * learning_rate;
             let next = Block::<S, f32, V>::new(simd, *parameter) - step;
@@ -169,4 +167,15 @@ impl Adam {
             .map(|&mean| f64::from(mean) / (1. - BETA_1))
             .collect()
     }
+}
+
+/// The value, 0 if it is smaller in size than the least.
+#[inline(always)]
+fn large<S: Level, const V: usize>(
+    value: Block<S, f32, V>,
+    least: Block<S, f32, V>,
+) -> Block<S, f32, V> {
+    value
+        .absolute()
+        .select_less(least, Block::zero(value.simd), value)
 }
