@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use rand::Rng;
 
+use crate::adam::Adam;
 use crate::block::Block;
 use crate::gate::{Gate, N_OUTPUTS, n_parameters};
 use crate::level::{BLOCK, Level, Task};
 use crate::potential::Autoencoder;
 use crate::real::Real;
 use crate::{
-    Affine, Batches, Front, GateConfig, MixturePosterior, Network, NoiseFamily, NoiseState,
+    Affine, Batches, Front, GateConfig, Memory, MixturePosterior, Network, NoiseFamily, NoiseState,
     NoisyMixture, Rows, Scorer, Scores, StageOne, StageOneConfig, StageTwo, StageTwoConfig,
     Whitening,
 };
@@ -989,6 +990,43 @@ fn a_mixture_seen_through_noise_is_the_sum_over_its_states() {
             "expectation",
         );
     }
+}
+
+/// Steps without a gradient.
+struct Idle<'a> {
+    adam: &'a mut Adam,
+    n_steps: usize,
+}
+
+impl Task<f32> for Idle<'_> {
+    type Output = ();
+
+    fn run<S: Level, const V: usize>(self, simd: S) {
+        for _ in 0..self.n_steps {
+            self.adam.step::<S, V>(simd);
+        }
+    }
+}
+
+/// By themselves decayed means end at the smallest number there is, and stay there.
+#[test]
+fn adam_forgets_what_has_no_gradient() {
+    let mut adam = Adam::new(&[0.5, -0.5], 1e-3);
+    adam.remember(&Memory {
+        n_steps: 1000,
+        mean: vec![1e-29, 1e-3],
+        mean_square: vec![1e-35, 1e-2],
+    });
+    f32::dispatch(Idle {
+        adam: &mut adam,
+        n_steps: 3000,
+    });
+    let memory = adam.memory();
+    assert_eq!(memory.mean, [0., 0.]);
+    assert_eq!(memory.mean_square[0].to_bits(), 0);
+    assert!(memory.mean_square[1] > 1e-4);
+    assert_eq!(adam.parameters()[0].to_bits(), 0.5f32.to_bits());
+    assert!(adam.parameters()[1] < -0.5);
 }
 
 #[test]
