@@ -193,7 +193,9 @@ impl Components {
         for (mode, &width) in self.mode_widths.iter().enumerate() {
             for (feature, place) in (start..start + width).zip(0..) {
                 if !observed[feature] {
-                } else if scaled == Some(mode) {
+                    continue;
+                }
+                if scaled == Some(mode) {
                     own.push(feature);
                 } else if let NoiseLevel::Gaussian(_) = self.levels[state[mode]].0 {
                     seen.columns.push(feature);
