@@ -139,12 +139,12 @@ impl Adam {
         for (((parameter, gradient), (mean, square)), (&low, &high)) in
             parameters.zip(gradients).zip(moments).zip(ranges)
         {
-            let slope = large(Block::new(simd, *gradient), least_slope);
+            let slope = unless_small(Block::new(simd, *gradient), least_slope);
             let next_mean = Block::<S, f32, V>::new(simd, *mean) * keep_mean + slope * add_mean;
-            let next_mean = large(next_mean, least_mean);
+            let next_mean = unless_small(next_mean, least_mean);
             let next_square =
                 Block::<S, f32, V>::new(simd, *square) * keep_square + slope * slope * add_square;
-            let next_square = large(next_square, least_square);
+            let next_square = unless_small(next_square, least_square);
             let root = (next_square * square_scale).sqrt() + EPSILON;
             let step = (next_mean * mean_scale) / root * learning_rate;
             let next = Block::<S, f32, V>::new(simd, *parameter) - step;
@@ -171,7 +171,7 @@ impl Adam {
 
 /// The value, 0 if it is smaller in size than the least.
 #[inline(always)]
-fn large<S: Level, const V: usize>(
+fn unless_small<S: Level, const V: usize>(
     value: Block<S, f32, V>,
     least: Block<S, f32, V>,
 ) -> Block<S, f32, V> {

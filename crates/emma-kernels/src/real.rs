@@ -118,10 +118,8 @@ pub struct Precision {
     pub logarithm: &'static [f64],
     /// ln 2 in two parts, the first with so few bits that an integer times it is exact, both positive.
     pub ln_2: [f64; 2],
-    /// Below it the exponential is 0.
+    /// Below it the exponential counts as 0: its products are to be normal numbers.
     pub underflow: f64,
-    /// Above it the exponential is infinite.
-    pub overflow: f64,
     /// Least and largest k of which 2ᵏ is a normal number.
     pub exponents: [f64; 2],
 }
@@ -326,7 +324,6 @@ impl Real for f32 {
         ],
         ln_2: [0.693_145_751_953_125, 1.428_606_820_309_417_3e-6],
         underflow: -69.,
-        overflow: 88.722_83,
         exponents: [-126., 127.],
     };
 
@@ -413,7 +410,6 @@ impl Real for f64 {
         ],
         ln_2: [0.693_147_180_369_123_8, 1.908_214_929_270_587_7e-10],
         underflow: -690.,
-        overflow: 709.782_712_893_384,
         exponents: [-1022., 1023.],
     };
 
